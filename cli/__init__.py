@@ -1,0 +1,1 @@
+"""The command line of sltpack: one short file for each command."""

@@ -1,0 +1,96 @@
+"""`sltpack infer`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command("infer")
+@options.ticket_argument()
+@click.argument("images", metavar="[IMAGES]...", nargs=-1, type=options.PATH)
+@click.option("--data", "data_name", help="cifar10, cifar100, digits or folder:PATH.")
+@click.option("--image", is_flag=True, help="Classify the image files that follow FILE.")
+@options.data_dir_option()
+@click.option(
+    "--split",
+    type=click.Choice(["test", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data to run on.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Run on no more images than this.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=500, show_default=True)
+@options.device_option()
+@click.option("--predictions", type=options.PATH, help="Write a CSV file with a line for each image.")
+@click.option("--model", "builder", help="package.module:builder of the ticket's own model; its code is run.")
+@options.force_option()
+@options.json_option()
+@options.max_weights_option()
+def command(
+    file: str,
+    images: tuple[Path, ...],
+    data_name: str | None,
+    image: bool,
+    data_dir: Path | None,
+    split: str,
+    limit: int | None,
+    batch_size: int,
+    device: str,
+    predictions: Path | None,
+    builder: str | None,
+    force: bool,
+    as_json: bool,
+    max_weights: int,
+) -> None:
+    """Run a ticket: on a data set for its accuracy, or on image files for their classes.
+
+    \b
+    Examples:
+      sltpack infer conv6-cifar10 --data cifar10
+      sltpack infer model.slt --data folder:photos --predictions out.csv
+      sltpack infer model.slt --image cat.png dog.jpg
+    """
+    if image != bool(images) or bool(images) == (data_name is not None):
+        raise click.UsageError(
+            "give either --data NAME, or --image and the files, as in: infer FILE --image a.png b.png"
+        )
+
+    from sltpack.inference import classify_files, score_on
+
+    if images:
+        ranked = classify_files(file, images, device=device, builder=builder, max_weights=max_weights)
+        if as_json:
+            click.echo(json.dumps([{"file": str(path), "classes": likely} for path, likely in ranked]))
+            return
+        for path, likely in ranked:
+            click.echo(f"{path}: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in likely))
+        return
+    assert data_name is not None
+    result = score_on(
+        file,
+        data_name,
+        data_dir=data_dir,
+        split=split,
+        limit=limit,
+        batch_size=batch_size,
+        device=device,
+        predictions=predictions,
+        force=force,
+        builder=builder,
+        max_weights=max_weights,
+    )
+    if as_json:
+        click.echo(json.dumps(result.summary()))
+        return
+    peak = result.peak_memory
+    speed = f"{result.images_per_second:,.0f} images a second on {result.device}"
+    memory = "unknown" if peak is None else f"{peak / 2**20:,.0f} MiB"
+    click.echo(
+        f"{file} on {data_name} ({split}): accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}\n"
+        f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory {memory}"
+    )

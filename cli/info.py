@@ -1,0 +1,76 @@
+"""`sltpack info`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from . import options
+
+
+@click.command("info")
+@options.ticket_argument()
+@click.option("--layers", is_flag=True, help="List every layer.")
+@options.json_option()
+@options.max_weights_option()
+def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
+    """Tell the size of a ticket in bits, and where each bit goes.
+
+    FILE is a .slt file or the name of a ticket that comes with sltpack, such as conv6-cifar10. The file's digest is
+    checked; no weight is made.
+
+    \b
+    Examples:
+      sltpack info model.slt
+      sltpack info conv6-cifar10 --layers
+      sltpack info model.slt --json | jq .file_bits
+    """
+    from sltpack import container
+    from sltpack.accounting import account
+    from sltpack.bundled import locate
+
+    ticket = container.read(locate(file), max_weights)
+    found = account(ticket)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+
+    from rich.text import Text
+
+    from .output import console, layer_table, parts_chart, weights_chart
+
+    source, out = ticket.header.source, console()
+    per_weight = (
+        f"{found.entropy_bits / found.searched:.3f} a searched weight" if found.searched else "nothing searched"
+    )
+    arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
+    out.print(Text.assemble((file, "bold"), f"  {source.model.name} ({arguments})"))
+    about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items() if key != "classes")
+    if about:
+        out.print(Text(about))
+    out.print()
+    out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
+    out.print(f"paper's count  {found.paper_bits:>13,} bits, one a searched weight")
+    out.print(f"entropy        {found.entropy_bits:>13,.0f} bits, {per_weight}")
+    ratio = found.dense_bits / found.file_bits
+    out.print(f"dense float32  {found.dense_bits:>13,} bits, {ratio:.1f} times the file")
+    out.print("\n[bold]where the bits go[/bold]")
+    out.print(parts_chart(found))
+    out.print(f"\n[bold]the {found.weights:,} weights[/bold]")
+    out.print(weights_chart(found))
+    frozen = found.pruned + found.locked
+    out.print(
+        f"\nsparsity {found.sparsity:.4f}, search space {found.searched:,} ({found.searched / found.weights:.4f}), "
+        f"freezing {frozen / found.weights:.4f} = "
+        f"pruning {found.pruned / found.weights:.4f} + locking {found.locked / found.weights:.4f}"
+    )
+    seeds = source.seeds
+    out.print(
+        f"{source.init.upper()}, scale {source.scale}, {source.ratios.method.upper()} ratios, "
+        f"seeds {seeds.weights} (weights) and {seeds.freezing} (freezing), codec {ticket.header.codec}"
+    )
+    if layers:
+        out.print()
+        out.print(layer_table(found))

@@ -1,0 +1,69 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sltpack.header import MAX_WEIGHTS
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Decorator = Callable[[Decorated], Decorated]
+
+PATH = click.Path(path_type=Path)
+
+
+def ticket_argument() -> Decorator[Any]:
+    """The ticket to read."""
+    return click.argument("file", metavar="FILE")
+
+
+def max_weights_option() -> Decorator[Any]:
+    """The limit on what a file may ask for."""
+    return click.option(
+        "--max-weights",
+        type=click.IntRange(min=1),
+        default=MAX_WEIGHTS,
+        show_default=True,
+        help="The most weights that the file may ask for.",
+    )
+
+
+def json_option() -> Decorator[Any]:
+    """Output for scripts."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def force_option() -> Decorator[Any]:
+    """Leave to overwrite."""
+    return click.option("--force", is_flag=True, help="Replace the output where it exists.")
+
+
+def output_option(help_text: str) -> Decorator[Any]:
+    """Where the result goes."""
+    return click.option("-o", "--output", type=PATH, required=True, help=help_text)
+
+
+def device_option() -> Decorator[Any]:
+    """Where torch works."""
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute; auto takes the fastest there is.",
+    )
+
+
+def data_dir_option() -> Decorator[Any]:
+    """Where a data set is."""
+    return click.option(
+        "--data-dir",
+        type=PATH,
+        envvar="SLTPACK_DATA_DIR",
+        help="The folder of the data set; otherwise the user's cache folder, with a download where it is not there. "
+        "[env: SLTPACK_DATA_DIR]",
+    )

@@ -1,0 +1,78 @@
+"""What the commands draw on standard output: plain text, coloured in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sltpack.accounting import Account
+
+BAR_CELLS = 28
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def console() -> Console:
+    """Gives standard output; colours and width only where it is a terminal."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def print_parts(name: str, account: Account) -> None:
+    """Prints the size of a file and the chart of its parts."""
+    out = console()
+    out.print(
+        Text.assemble((name, "bold"), f"  {account.file_bits:,} bits = {account.file_bits // 8:,} bytes"), no_wrap=True
+    )
+    out.print(parts_chart(account))
+
+
+def parts_chart(account: Account) -> Table:
+    """Draws where the bits of a file go."""
+    chart = _columns("left", "right", "right", "left")
+    for part, bits in sorted(account.parts.items(), key=lambda item: -item[1]):
+        share = bits / account.file_bits
+        chart.add_row(part.replace("_", " "), f"{bits:,}", f"{100 * share:.1f} %", Text(bar(share), "cyan"))
+    return chart
+
+
+def weights_chart(account: Account) -> Table:
+    """Draws what becomes of a network's weights."""
+    chart = _columns("left", "right", "right", "left")
+    searched_kept = account.kept - account.locked
+    rows = (
+        ("pruned, frozen", account.pruned, "red"),
+        ("locked, frozen", account.locked, "green"),
+        ("searched, kept", searched_kept, "green"),
+        ("searched, pruned", account.searched - searched_kept, "red"),
+    )
+    for name, count, colour in rows:
+        share = count / account.weights
+        chart.add_row(name, f"{count:,}", f"{100 * share:.1f} %", Text(bar(share), colour))
+    return chart
+
+
+def layer_table(account: Account) -> Table:
+    """Lists the layers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("layer", "shape"):
+        table.add_column(name, no_wrap=True)
+    for name in ("weights", "pruned", "locked", "searched", "kept", "entropy"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for layer in account.layers:
+        counts = (layer.weights, layer.pruned, layer.locked, layer.searched, layer.kept)
+        shape = "x".join(map(str, layer.shape))
+        table.add_row(Text(layer.name), shape, *(f"{count:,}" for count in counts), f"{layer.entropy_bits:,.0f}")
+    return table
+
+
+def bar(share: float) -> str:
+    """Draws a share in 0..1 as a bar, to an eighth of a cell; what is not nothing is seen."""
+    eighths = max(round(share * BAR_CELLS * 8), 1 if share else 0)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _columns(*justify: str) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for side in justify:
+        grid.add_column(justify=side)  # type: ignore[arg-type]
+    return grid

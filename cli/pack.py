@@ -1,0 +1,51 @@
+"""`sltpack pack`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command("pack")
+@click.argument("checkpoint", metavar="CKPT", type=options.PATH)
+@options.output_option("The .slt file to write.")
+@click.option(
+    "--buffers",
+    type=click.Choice(["f32", "f16"]),
+    default="f32",
+    show_default=True,
+    help="How BatchNorm's statistics are kept; f16 halves them.",
+)
+@options.force_option()
+@options.json_option()
+def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: bool) -> None:
+    """Pack a search's checkpoint into a .slt file.
+
+    The file is read back, and the weights that it gives are compared with the search's, bit for bit, before it gets
+    its name.
+
+    \b
+    Examples:
+      sltpack pack runs/conv6/ckpt.pt -o model.slt
+      sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
+    """
+    from sltpack import checkpoints, container
+    from sltpack.accounting import account
+    from sltpack.files import refuse_existing
+    from sltpack.tickets import save
+
+    from .output import print_parts
+
+    if not force:
+        refuse_existing(output)
+    ticket = checkpoints.load(checkpoint).ticket(half_buffers=buffers == "f16")
+    save(ticket, output, force=force)
+    packed = account(container.read(output, max_weights=ticket.source.size))
+    if as_json:
+        click.echo(json.dumps({"file": str(output), "file_bits": packed.file_bits, "parts": packed.parts}))
+    else:
+        print_parts(str(output), packed)

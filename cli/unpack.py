@@ -1,0 +1,46 @@
+"""`sltpack unpack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command("unpack")
+@options.ticket_argument()
+@options.output_option("The file to write.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["safetensors", "torch"]),
+    default="safetensors",
+    show_default=True,
+    help="safetensors, or a state dict by torch.save.",
+)
+@click.option("--parts", is_flag=True, help="Add source weights, ternary freezing mask and supermask of each layer.")
+@options.force_option()
+@options.max_weights_option()
+def command(file: str, output: Path, file_format: str, parts: bool, force: bool, max_weights: int) -> None:
+    """Regenerate a ticket's weights into a file that other tools read.
+
+    The effective weights and the buffers stand under the model's parameter names, ready for load_state_dict; their
+    digest is checked against the ticket's.
+
+    \b
+    Examples:
+      sltpack unpack model.slt -o weights.safetensors
+      sltpack unpack model.slt -o state.pt --format torch
+      sltpack unpack model.slt -o golden.safetensors --parts
+    """
+    from sltpack.export import write_weights
+    from sltpack.files import refuse_existing
+    from sltpack.tickets import load
+
+    if not force:
+        refuse_existing(output)
+    ticket = load(file, max_weights)
+    count = write_weights(ticket, output, file_format=file_format, parts=parts, force=force, where=file)
+    click.echo(f"{output}: {count} tensors, {ticket.source.size:,} weights, weights_sha256 {ticket.weights_sha256}")

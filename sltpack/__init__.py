@@ -1,0 +1,61 @@
+"""Strong lottery tickets in a file: a seed, and one bit for each weight that was searched.
+
+    import sltpack
+
+    ticket = sltpack.load("model.slt")       # or a ticket of the package: "conv6-cifar10"
+    model = ticket.build()                   # a plain torch module
+    weights = ticket.weights(3)              # one layer, without torch
+    sltpack.save(ticket, "copy.slt")
+
+Names are imported when they are first used, so that what needs neither torch nor numpy starts neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .accounting import Account, account
+    from .checkpoints import Checkpoint
+    from .errors import SltpackError
+    from .search.images import search_images
+    from .search.settings import Settings
+    from .tickets import Ticket, load, save
+
+__version__ = "0.1.0"
+__all__ = [
+    "Account",
+    "Checkpoint",
+    "Settings",
+    "SltpackError",
+    "Ticket",
+    "account",
+    "load",
+    "save",
+    "search_images",
+]
+
+_HOMES = {
+    "Account": "accounting",
+    "Checkpoint": "checkpoints",
+    "Settings": "search.settings",
+    "SltpackError": "errors",
+    "Ticket": "tickets",
+    "account": "accounting",
+    "load": "tickets",
+    "save": "tickets",
+    "search_images": "search.images",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

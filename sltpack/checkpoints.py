@@ -1,0 +1,201 @@
+"""A search's checkpoint: its file, which loads without running code, and the ticket in it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import header as headers
+from .errors import FormatError, RequestError, SltpackError
+from .files import produce_atomically
+from .header import MAX_WEIGHTS, Source
+from .selection import select
+from .tickets import Ticket
+
+FORMAT = "sltpack checkpoint"
+VERSION = 1
+_HOW_TO_MAKE = "make one with sltpack search"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a search.
+
+    Attributes:
+        source: the source network and its freezing.
+        kept: how many searched weights the supermask keeps.
+        scores: of the searched positions of all layers, one layer behind the other, float32.
+        threshold: the size of the smallest score that is kept.
+        buffers: the model's buffers, as BatchNorm's statistics, float32.
+        settings: of the search, plain values by name.
+        metrics: what was measured, plain values by name.
+        momentum: the optimizer's, like the scores; only in a checkpoint to go on from.
+    """
+
+    source: Source
+    kept: int
+    scores: torch.Tensor
+    threshold: float
+    buffers: Mapping[str, torch.Tensor]
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    momentum: torch.Tensor | None = None
+
+    def save(self, path: Path) -> None:
+        """Writes the checkpoint atomically, in place of an older one.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        values = {
+            "format": FORMAT,
+            "version": VERSION,
+            **headers.source_parts(self.source),
+            "kept": self.kept,
+            "scores": self.scores.cpu(),
+            "threshold": self.threshold,
+            "buffers": {name: buffer.cpu() for name, buffer in self.buffers.items()},
+            "settings": dict(self.settings),
+            "metrics": dict(self.metrics),
+            "momentum": None if self.momentum is None else self.momentum.cpu(),
+        }
+        produce_atomically(path, lambda temporary: torch.save(values, temporary), force=True)
+
+    def layer_masks(self) -> list[torch.Tensor]:
+        """Gives each layer's supermask: bool [searched positions]."""
+        mask, _ = select(self.scores, self.kept)
+        return list(torch.split(mask, [layer.searched for layer in self.source.layers]))
+
+    def ticket(self, half_buffers: bool = False) -> Ticket:
+        """Makes the ticket.
+
+        Args:
+            half_buffers: whether buffers are rounded to float16.
+
+        Returns:
+            The ticket, with what is known of the search in its free text.
+
+        Raises:
+            SltpackError: a buffer does not fit float16.
+        """
+        buffers = {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
+        if half_buffers:
+            buffers = {name: _halved(name, values) for name, values in buffers.items()}
+        masks = [mask.cpu().numpy() for mask in self.layer_masks()]
+        return Ticket.create(self.source, masks, buffers, self._about())
+
+    def _about(self) -> dict[str, str]:
+        wanted = ("data", "image_size", "epochs", "date")
+        about = {key: str(self.settings[key]) for key in wanted if self.settings.get(key) is not None}
+        for name in ("validation_accuracy", "test_accuracy"):
+            if self.metrics.get(name) is not None:
+                about[name] = f"{self.metrics[name]:.4f}"
+        if "class_names" in self.settings:
+            about["classes"] = headers.compact(list(self.settings["class_names"]))
+        about["sltpack"] = str(self.settings.get("sltpack", "unknown"))
+        return about
+
+
+def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
+    """Reads a checkpoint, running no code that it may hold.
+
+    Args:
+        path: the file.
+        max_weights: the most weights that it may ask for.
+
+    Returns:
+        The checkpoint, with tensors on the CPU.
+
+    Raises:
+        RequestError: there is no such file.
+        FormatError: it is no checkpoint of sltpack, is damaged or holds code.
+    """
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise RequestError(path, expected="a checkpoint", found=found, remedy=_HOW_TO_MAKE) from error
+    except pickle.UnpicklingError as error:
+        raise FormatError(
+            path,
+            expected="a checkpoint of tensors and plain values",
+            found="a pickle that names code to run, or a damaged file",
+            remedy=_HOW_TO_MAKE,
+        ) from error
+    except Exception as error:  # torch.load raises nearly anything on damaged files
+        found = f"a file that torch cannot read ({type(error).__name__})"
+        raise FormatError(path, expected="a checkpoint", found=found, remedy=_HOW_TO_MAKE) from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        found = "another tool's checkpoint, without scores" if isinstance(values, dict) else type(values).__name__
+        raise FormatError(path, expected="a checkpoint of sltpack search", found=found, remedy=_HOW_TO_MAKE)
+    if values.get("version") != VERSION:
+        raise FormatError(
+            path,
+            expected=f"version {VERSION} of the checkpoint",
+            found=f"version {values.get('version')!r}",
+            remedy="use the sltpack that wrote it",
+        )
+    source = headers.source_from(values, path, max_weights)
+    return _checked(path, source, values)
+
+
+def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Checkpoint:
+    scores, momentum = values.get("scores"), values.get("momentum")
+    buffers, kept = values.get("buffers"), values.get("kept")
+    for name, tensor in (("scores", scores), ("momentum", momentum)):
+        optional = name == "momentum" and tensor is None
+        if not optional and not _is_float32(tensor, (source.searched,)):
+            raise FormatError(
+                f"{path}: {name}",
+                expected=f"float32 [{source.searched}], one for each searched weight",
+                found=_described(tensor),
+                remedy=_HOW_TO_MAKE,
+            )
+    if not bool(torch.isfinite(scores).all()):  # type: ignore[arg-type]
+        raise FormatError(
+            f"{path}: scores", expected="finite numbers", found="others", remedy="search again at a lower rate"
+        )
+    if type(kept) is not int or not 0 <= kept <= source.searched:
+        raise FormatError(
+            f"{path}: kept", expected=f"an integer in 0..{source.searched}", found=repr(kept), remedy=_HOW_TO_MAKE
+        )
+    if not isinstance(buffers, dict) or not all(_is_float32(buffer, None) for buffer in buffers.values()):
+        raise FormatError(f"{path}: buffers", expected="float32 tensors", found="others", remedy=_HOW_TO_MAKE)
+    settings, metrics = values.get("settings"), values.get("metrics")
+    if not isinstance(settings, dict) or not isinstance(metrics, dict):
+        raise FormatError(path, expected="settings and metrics", found="none", remedy=_HOW_TO_MAKE)
+    threshold = float(values.get("threshold", 0.0))
+    return Checkpoint(source, kept, scores, threshold, buffers, settings, metrics, momentum)  # type: ignore[arg-type]
+
+
+def _is_float32(value: object, shape: tuple[int, ...] | None) -> bool:
+    return (
+        isinstance(value, torch.Tensor)
+        and value.dtype == torch.float32
+        and (shape is None or tuple(value.shape) == shape)
+    )
+
+
+def _described(value: object) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return "none" if value is None else type(value).__name__
+
+
+def _halved(name: str, values: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float16]]:
+    with np.errstate(over="ignore"):
+        halved = values.astype(np.float16)
+    if not np.isfinite(halved).all():
+        raise SltpackError(
+            f"buffer {name}",
+            expected="numbers that fit float16, up to 65504",
+            found=f"{np.abs(values).max():g}",
+            remedy="pack with --buffers f32",
+        )
+    return halved

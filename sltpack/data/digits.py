@@ -1,0 +1,39 @@
+"""1797 handwritten digits of 8 x 8 pixels, which come with sltpack: for first steps and for tests, without a download.
+
+They are the test part of "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak (1998), UCI Machine
+Learning Repository, https://doi.org/10.24432/C50P49, used under CC BY 4.0
+(https://creativecommons.org/licenses/by/4.0/). Changed from the original: grey values are scaled from 0..16 to 0..255,
+and the images are put in another order, once, and split into 1437 for training and 360 for testing.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+import torch
+
+from .images import ImageData, Images
+
+MEAN = (MEAN_PLACEHOLDER,)
+DEVIATION = (DEVIATION_PLACEHOLDER,)
+"""Of all pixels of the training images, in units of the full range."""
+
+
+def load() -> ImageData:
+    """Reads the digits.
+
+    Returns:
+        1437 training and 360 test images, each [8, 8, 1].
+    """
+    with resources.files(__package__).joinpath("digits.npz").open("rb") as stream:
+        stored = np.load(stream, allow_pickle=False)
+        parts = [_images(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "test")]
+    return ImageData(*parts)
+
+
+def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
+    classes = tuple("0123456789")
+    return Images(
+        torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), classes, MEAN, DEVIATION, False
+    )

@@ -1,0 +1,202 @@
+"""Pickles of arrays from strangers: nobody's code is called but that of the few stand-ins in this file.
+
+Not even NumPy's own functions are admitted: their pickled states can set flags of a data type, and with them make an
+array of pointers out of plain bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pickle
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+FILE_LIMIT = 1 << 28
+"""Bytes of a pickle; the largest official one, CIFAR-100's training set, has 155 MB."""
+OPCODE_LIMIT = 1 << 20
+"""Steps of a pickle, each of which can take memory without taking room in the file; CIFAR-100's has about 200 000."""
+TUPLE_LIMIT = 1 << 10
+"""Tuples and frozen sets: to hash them when they are nested without end would overflow the stack."""
+_TYPE_CODES = frozenset(f"{kind}{size}" for kind, sizes in (("iu", "1248"), ("f", "248")) for size in sizes for kind in kind)
+_NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
+_NDARRAY = "numpy.ndarray"
+
+
+def load(path: Path) -> dict[Any, Any]:
+    """Reads a pickled dictionary of numeric arrays, texts, bytes, numbers, lists, tuples and dictionaries.
+
+    Args:
+        path: the file; strings of Python 2 become bytes.
+
+    Returns:
+        What was pickled, with the values that are arrays as read-only ones of NumPy.
+
+    Raises:
+        DataError: the file names any other class or function, is damaged, or is too large.
+    """
+    try:
+        with open(path, "rb") as stream:
+            _require(path, os.fstat(stream.fileno()).st_size)
+            data = stream.read()
+        _inspect(data)
+        pickled = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+    except _RefusedError as error:
+        raise DataError(
+            path,
+            expected="a pickle of numeric arrays and plain containers",
+            found=f"{error}",
+            remedy="the file is damaged or would run code; get the official archive",
+        ) from error
+    except DataError:
+        raise
+    except OSError as error:
+        raise _damaged(path, "a file that can be read", (error.strerror or str(error)).lower()) from error
+    except Exception as error:  # a damaged pickle may raise nearly anything
+        raise _damaged(path, "a whole pickle", f"{type(error).__name__}: {error}") from error
+    if not isinstance(pickled, dict):
+        raise _damaged(path, "a pickled dictionary", type(pickled).__name__)
+    return {key: value.values if isinstance(value, _Array) else value for key, value in pickled.items()}
+
+
+class _RefusedError(pickle.UnpicklingError):
+    """The pickle asks for something that is not admitted."""
+
+
+def _require(path: Path, size: int) -> None:
+    if size > FILE_LIMIT:
+        raise _damaged(path, f"a pickle of at most {FILE_LIMIT} bytes", f"{size}")
+
+
+def _damaged(path: Path, expected: str, found: str) -> DataError:
+    return DataError(path, expected=expected, found=found, remedy="get the archive anew")
+
+
+def _inspect(data: bytes) -> None:
+    """Walks through a pickle without doing what it says, and refuses what would take memory out of all proportion."""
+    nested = 0
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        nested += opcode.name in _NESTED
+        if count >= OPCODE_LIMIT:
+            raise _RefusedError(f"more than {OPCODE_LIMIT} steps")
+        if nested > TUPLE_LIMIT:
+            raise _RefusedError(f"more than {TUPLE_LIMIT} tuples")
+        # The unpickler's memo is a list that is at once as long as the largest index in it.
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > OPCODE_LIMIT:
+            raise _RefusedError(f"memo entry {argument}")
+
+
+class _TypeCode:
+    """Stands in for a data type."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, code: object, align: object = False, copy: object = False) -> None:
+        text = _text(code)
+        if text not in _TYPE_CODES:
+            raise _RefusedError(f"an array of type {text}")
+        self.dtype = np.dtype(text)
+
+    def __setstate__(self, state: object) -> None:
+        order = _text(state[1]) if isinstance(state, tuple) and len(state) >= 5 else ""
+        # State 2 to 4 are a subarray, names and fields, which only types made of other types have.
+        if not isinstance(state, tuple) or order not in ("<", ">", "|", "=") or state[2:5] != (None, None, None):
+            raise _RefusedError("an array of a compound type")
+        self.dtype = self.dtype.newbyteorder(order)  # type: ignore[arg-type]
+
+
+class _Array:
+    """Stands in for an array until its values are known."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: NDArray[Any] | None = None) -> None:
+        self.values: NDArray[Any] = np.zeros(0, np.uint8) if values is None else values
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise _RefusedError("an array of an unknown version")
+        _, shape, kind, fortran, raw = state
+        self.values = _values(raw, kind, shape, "F" if fortran else "C")
+
+
+class _Call:
+    """A function that a pickle may call but not change."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: object) -> object:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: object) -> None:
+        raise _RefusedError("a change of a function")
+
+
+def _values(raw: object, kind: object, shape: object, order: object) -> NDArray[Any]:
+    if (
+        not isinstance(raw, bytes | bytearray)
+        or not isinstance(kind, _TypeCode)
+        or not isinstance(shape, tuple)
+        or not len(shape) <= 32
+        or not all(type(size) is int and 0 <= size <= FILE_LIMIT for size in shape)
+        or math.prod(shape) * kind.dtype.itemsize != len(raw)
+    ):
+        raise _RefusedError("an array whose type, shape and bytes do not fit together")
+    if order not in ("C", "F"):
+        raise _RefusedError("an array in an unknown order")
+    return np.ndarray(shape, kind.dtype, bytes(raw), order="F" if order == "F" else "C")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | bytes):
+        raise _RefusedError("a data type that is no text")
+    return value if isinstance(value, str) else value.decode("latin1")
+
+
+def _reconstruct(kind: object, shape: object, code: object) -> _Array:
+    """Stands in for the function that makes an empty array, which its state fills."""
+    if kind != _NDARRAY:
+        raise _RefusedError("an array of an unknown class")
+    return _Array()
+
+
+def _frombuffer(raw: object, kind: object, shape: object, order: object, axes: object = None) -> _Array:
+    """Stands in for the function by which pickles of protocol 5 spell arrays."""
+    return _Array(_values(raw, kind, shape, order if axes is None else None))
+
+
+def _encode(text: object, encoding: object) -> bytes:
+    """Stands in for the codec call by which Python 3 spells bytes in pickles of protocol 2."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise _RefusedError("bytes in an unknown spelling")
+    return text.encode("latin1")
+
+
+_ADMITTED: dict[tuple[str, str], object] = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Call(_TypeCode),
+    ("numpy.core.multiarray", "_reconstruct"): _Call(_reconstruct),
+    ("numpy._core.multiarray", "_reconstruct"): _Call(_reconstruct),
+    ("numpy.core.numeric", "_frombuffer"): _Call(_frombuffer),
+    ("numpy._core.numeric", "_frombuffer"): _Call(_frombuffer),
+    ("_codecs", "encode"): _Call(_encode),
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _ADMITTED[module, name]
+        except KeyError:
+            raise _RefusedError(f"{module}.{name}") from None

@@ -1,0 +1,73 @@
+"""The errors that sltpack raises: one sentence that says where, what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+
+class SltpackError(Exception):
+    """Base of every error that sltpack raises on purpose.
+
+    Args:
+        where: the file, option or layer that is at fault.
+        expected: what should have been there.
+        found: what was there.
+        remedy: what the reader can do about it.
+    """
+
+    exit_status = 1
+
+    def __init__(self, where: object, *, expected: str, found: str, remedy: str) -> None:
+        self.where = str(where)
+        self.expected = expected
+        self.found = found
+        self.remedy = remedy
+        super().__init__(self.where, expected, found, remedy)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.where, self.expected, self.found, self.remedy)
+
+    def __str__(self) -> str:
+        return one_line(f"{self.where}: expected {self.expected}, found {self.found}; {self.remedy}")
+
+
+class RequestError(SltpackError):
+    """Something was asked for that cannot be, such as an unreachable sparsity: the call is wrong, not a file."""
+
+    exit_status = 2
+
+
+class FormatError(SltpackError):
+    """A file is not what it claims to be: cut, damaged, inconsistent or of an unknown version."""
+
+
+class LimitError(FormatError):
+    """A file asks for more than the limit that the caller set."""
+
+
+class MismatchError(SltpackError):
+    """Two things that are each in order do not fit together, such as a ticket and a data set."""
+
+
+class DataError(SltpackError):
+    """A data set is missing, incomplete or damaged."""
+
+
+class OutputError(SltpackError):
+    """A result could not be written; nothing was left under its final name."""
+
+
+def one_line(text: str, limit: int = 1000) -> str:
+    """Makes a text safe to print as one line, since parts of it may come from a stranger's file.
+
+    Args:
+        text: any text.
+        limit: the longest result, in characters.
+
+    Returns:
+        The text with every unprintable character escaped, cut at the limit.
+    """
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
+
+
+def _rebuild(kind: type[SltpackError], where: str, expected: str, found: str, remedy: str) -> SltpackError:
+    return kind(where, expected=expected, found=found, remedy=remedy)

@@ -1,0 +1,40 @@
+"""A running model on images: the one way in which sltpack counts right answers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .data.images import Images
+from .progress import bar
+
+BATCH_SIZE = 500
+"""Images at a time unless the caller says otherwise."""
+
+
+def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note: str = "evaluate") -> torch.Tensor:
+    """Runs a model on images, in float32, on the device that its weights are on.
+
+    Args:
+        model: from normalised images (B, C, H, W) to class scores (B, classes); it is put into evaluation mode.
+        images: the images, on any device.
+        batch_size: images at a time.
+        note: what the progress bar says.
+
+    Returns:
+        The likeliest class of each image, int64 [n], on the CPU.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    classes = []
+    with torch.inference_mode(), bar(note, len(images)) as running:
+        for start in range(0, len(images), batch_size):
+            batch = images.pixels[start : start + batch_size].to(device)
+            classes.append(model(images.normalise(batch)).argmax(1))
+            running.advance(len(batch))
+    return torch.cat(classes).cpu()
+
+
+def accuracy(classes: torch.Tensor, labels: torch.Tensor) -> float:
+    """Gives the share of predictions that are right."""
+    return float((classes == labels.cpu()).float().mean())

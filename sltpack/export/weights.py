@@ -1,0 +1,68 @@
+"""A ticket's regenerated weights as a file that other tools read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import produce_atomically
+from ..freezing import SEARCHED
+from ..tickets import Ticket, weights_digest
+
+FORMATS = ("safetensors", "torch")
+
+
+def write_weights(
+    ticket: Ticket,
+    path: Path,
+    *,
+    file_format: str = "safetensors",
+    parts: bool = False,
+    force: bool = False,
+    where: object = "ticket",
+) -> int:
+    """Regenerates a ticket's weights and writes them under the model's parameter names.
+
+    Args:
+        ticket: the ticket.
+        path: the file's name.
+        file_format: "safetensors", or "torch" for a state dict by `torch.save`.
+        parts: whether to add, for each layer, `source.NAME` (random weights, none removed, float32),
+            `freezing.NAME` (-1 pruned, +1 locked, 0 searched, int8) and `supermask.NAME` (1 where a searched weight is
+            kept, uint8), all of the weight's shape.
+        force: whether an existing file is replaced.
+        where: what to name in an error.
+
+    Returns:
+        The number of tensors in the file.
+
+    Raises:
+        FormatError: the regenerated weights are not the ones that the ticket was made with.
+        RequestError, OutputError: the file exists or cannot be written.
+    """
+    tensors: dict[str, NDArray[Any]] = dict(ticket.state())
+    ticket.check(weights_digest(tensors[layer.parameter] for layer in ticket.source.layers), where)
+    if parts:
+        for index, layer in enumerate(ticket.source.layers):
+            frozen = ticket.freezing_mask(index)
+            supermask = np.zeros(frozen.shape, np.uint8)
+            supermask[frozen == SEARCHED] = ticket.supermask_bits(index)
+            tensors[f"source.{layer.parameter}"] = ticket.source_weights(index)
+            tensors[f"freezing.{layer.parameter}"] = frozen
+            tensors[f"supermask.{layer.parameter}"] = supermask
+
+    def produce(temporary: Path) -> None:
+        if file_format == "torch":
+            import torch
+
+            torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, temporary)
+        else:
+            from safetensors.numpy import save_file
+
+            save_file(tensors, temporary)
+
+    produce_atomically(path, produce, force=force)
+    return len(tensors)

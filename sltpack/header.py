@@ -1,0 +1,387 @@
+"""What a ticket is made from, as frozen records, and their text in a `.slt` file (docs/format.md, "The slt entry").
+
+Nothing is imported here but the standard library, so that the size of a file can be told at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import FormatError, LimitError
+
+VERSION = 1
+SOURCE_KEYS = ("model", "init", "scale", "seeds", "ratios", "layers")
+KEYS = ("version", *SOURCE_KEYS, "codec", "weights_sha256", "about")
+INITS = ("ku", "skc")
+SCALES = ("none", "layer", "global")
+METHODS = ("epl", "erk")
+CODECS = ("raw",)
+THRESHOLD_ONE = 2**32
+SEED_LIMIT = 2**64
+MAX_WEIGHTS = 2**28
+"""The most weights that a file may ask for unless the caller says otherwise: 1 GiB of float32."""
+_MAX_DIMENSIONS = 8
+_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model by name, with the arguments that its builder needs (JSON values)."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The two 64-bit seeds of a ticket."""
+
+    weights: int
+    freezing: int
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """The global ratios that were asked for, and the method that made layer ratios of them."""
+
+    method: str
+    prune: float
+    lock: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One searchable layer: its shape, the two thresholds of its freezing mask, and the counts they lead to.
+
+    Attributes:
+        name: the module's name; its parameter is `name + ".weight"`.
+        shape: [out, in, ...], all at least 1.
+        prune_threshold: T_p, in units of 2^-32.
+        freeze_threshold: T_f >= T_p, in units of 2^-32.
+        pruned: positions whose key is below T_p.
+        locked: positions whose key is in T_p..T_f.
+        kept: non-zero weights of the finished ticket, the locked ones counted.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    prune_threshold: int
+    freeze_threshold: int
+    pruned: int
+    locked: int
+    kept: int
+
+    @property
+    def size(self) -> int:
+        """The number of weights."""
+        return math.prod(self.shape)
+
+    @property
+    def fan_in(self) -> int:
+        """The product of all dimensions but the first."""
+        return math.prod(self.shape[1:])
+
+    @property
+    def searched(self) -> int:
+        """The number of positions that are searched."""
+        return self.size - self.pruned - self.locked
+
+    @property
+    def searched_kept(self) -> int:
+        """The number of searched positions that the supermask keeps."""
+        return self.kept - self.locked
+
+    @property
+    def parameter(self) -> str:
+        """The name of the layer's weight in the model's state dict."""
+        return f"{self.name}.weight"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source network and its freezing: all that a ticket's weights depend on but the supermask.
+
+    Before the search, `kept` of a layer is the number of its locked weights.
+    """
+
+    model: ModelSpec
+    init: str
+    scale: str
+    seeds: Seeds
+    ratios: Ratios
+    layers: tuple[Layer, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of weights of all layers, N."""
+        return sum(layer.size for layer in self.layers)
+
+    @property
+    def pruned(self) -> int:
+        """The number of weights that freezing pruned."""
+        return sum(layer.pruned for layer in self.layers)
+
+    @property
+    def locked(self) -> int:
+        """The number of weights that freezing locked."""
+        return sum(layer.locked for layer in self.layers)
+
+    @property
+    def searched(self) -> int:
+        """The size of the search space."""
+        return sum(layer.searched for layer in self.layers)
+
+    @property
+    def kept(self) -> int:
+        """The number of non-zero weights, the locked ones counted."""
+        return sum(layer.kept for layer in self.layers)
+
+    @property
+    def sparsity(self) -> float:
+        """k: the share of all weights that are zero in the ticket."""
+        return 1 - self.kept / self.size
+
+
+@dataclass(frozen=True)
+class Header:
+    """The `slt` entry of a file."""
+
+    source: Source
+    codec: str
+    weights_sha256: str
+    about: Mapping[str, str]
+
+
+def compact(value: object) -> str:
+    """Writes a JSON value as the file has it: no spaces, keys as given, text beyond ASCII as it is."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parts(header: Header) -> dict[str, object]:
+    """Gives the `slt` entry's JSON values by key, in the order of the file."""
+    return {
+        "version": VERSION,
+        **source_parts(header.source),
+        "codec": header.codec,
+        "weights_sha256": header.weights_sha256,
+        "about": dict(header.about),
+    }
+
+
+def source_parts(source: Source) -> dict[str, object]:
+    """Gives a source network as JSON values by key, as files and checkpoints hold it."""
+    return {
+        "model": {"name": source.model.name, **source.model.arguments},
+        "init": source.init,
+        "scale": source.scale,
+        "seeds": {"weights": source.seeds.weights, "freezing": source.seeds.freezing},
+        "ratios": {"method": source.ratios.method, "prune": source.ratios.prune, "lock": source.ratios.lock},
+        "layers": [layer_row(layer) for layer in source.layers],
+    }
+
+
+def layer_row(layer: Layer) -> list[object]:
+    """Gives a layer as the row that stands in the file."""
+    return [
+        layer.name,
+        list(layer.shape),
+        layer.prune_threshold,
+        layer.freeze_threshold,
+        layer.pruned,
+        layer.locked,
+        layer.kept,
+    ]
+
+
+def to_text(header: Header) -> str:
+    """Writes the `slt` entry.
+
+    Returns:
+        One JSON object, compact, keys in the order of the format.
+    """
+    return compact(parts(header))
+
+
+def from_text(text: str, where: object, max_weights: int = MAX_WEIGHTS) -> Header:
+    """Reads the `slt` entry and checks every value in it, before anything is made from it.
+
+    Args:
+        text: the entry.
+        where: what to name in an error, usually the file.
+        max_weights: the most weights that all layers together may have.
+
+    Returns:
+        The header, all of whose counts agree with each other.
+
+    Raises:
+        FormatError: a key or value is missing, unknown, of the wrong kind or inconsistent.
+        LimitError: the layers have more than `max_weights` weights.
+    """
+    reader = _Reader(where)
+    try:
+        values = json.loads(text, object_pairs_hook=reader.unique, parse_constant=reader.no_constant)
+    except (ValueError, RecursionError) as error:
+        raise reader.wrong("the slt entry", "JSON", f"an error: {error}") from error
+    if not isinstance(values, dict):
+        raise reader.wrong("the slt entry", "a JSON object", type(values).__name__)
+    if values.get("version") != VERSION or isinstance(values["version"], bool):
+        raise FormatError(
+            where,
+            expected=f"version {VERSION} of the format",
+            found=f"version {values.get('version')!r}",
+            remedy="read the file with a newer sltpack",
+        )
+    if tuple(values) != KEYS:
+        raise reader.wrong("the slt entry", f"the keys {', '.join(KEYS)}", ", ".join(map(str, values)))
+    digest = values["weights_sha256"]
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        raise reader.wrong("weights_sha256", "64 lowercase hexadecimal digits", repr(digest))
+    about = reader.mapping("about", values["about"])
+    for key, value in about.items():
+        if not isinstance(value, str):
+            raise reader.wrong(f"about {key!r}", "a text", repr(value))
+    codec = reader.one_of("the codec", values["codec"], CODECS)
+    return Header(source_from(values, where, max_weights), codec, digest, about)
+
+
+def source_from(values: Mapping[str, Any], where: object, max_weights: int = MAX_WEIGHTS) -> Source:
+    """Reads a source network from JSON values, trusting none of them.
+
+    Args:
+        values: what `source_parts` gave; other keys are passed over.
+        where: what to name in an error.
+        max_weights: the most weights that all layers together may have.
+
+    Returns:
+        The source, all of whose counts agree with each other.
+
+    Raises:
+        FormatError: a value is missing, of the wrong kind or inconsistent.
+        LimitError: the layers have more than `max_weights` weights.
+    """
+    reader = _Reader(where)
+    if missing := [key for key in SOURCE_KEYS if key not in values]:
+        raise reader.wrong("the source network", f"the keys {', '.join(SOURCE_KEYS)}", f"none for {missing[0]}")
+    model = reader.mapping("model", values["model"])
+    arguments = {key: value for key, value in model.items() if key != "name"}
+    for key, value in arguments.items():
+        reader.argument(f"model {key}", value)
+    seeds = reader.mapping("seeds", values["seeds"], ("weights", "freezing"))
+    ratios = reader.mapping("ratios", values["ratios"], ("method", "prune", "lock"))
+    return Source(
+        model=ModelSpec(reader.text("the model's name", model.get("name")), arguments),
+        init=reader.one_of("init", values["init"], INITS),
+        scale=reader.one_of("scale", values["scale"], SCALES),
+        seeds=Seeds(
+            reader.integer("the seed for weights", seeds["weights"], SEED_LIMIT - 1),
+            reader.integer("the seed for freezing", seeds["freezing"], SEED_LIMIT - 1),
+        ),
+        ratios=Ratios(
+            reader.one_of("the ratios' method", ratios["method"], METHODS),
+            reader.share("the pruning ratio", ratios["prune"]),
+            reader.share("the locking ratio", ratios["lock"]),
+        ),
+        layers=reader.layers(values["layers"], max_weights),
+    )
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """The checks of single values; each returns the value with its type made sure of."""
+
+    where: object
+
+    def wrong(self, what: str, expected: str, found: str) -> FormatError:
+        remedy = "the file is damaged or was not written by sltpack"
+        return FormatError(f"{self.where}: {what}", expected=expected, found=found, remedy=remedy)
+
+    def unique(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        return values
+
+    def no_constant(self, name: str) -> float:
+        raise ValueError(f"{name} is no JSON number")
+
+    def mapping(self, what: str, value: object, keys: tuple[str, ...] | None = None) -> dict[str, Any]:
+        if not isinstance(value, dict) or (keys is not None and tuple(value) != keys):
+            raise self.wrong(what, f"an object with {', '.join(keys)}" if keys else "an object", repr(value))
+        return value
+
+    def text(self, what: str, value: object) -> str:
+        if not isinstance(value, str) or not _NAME.fullmatch(value):
+            raise self.wrong(what, "a name of 1 to 256 characters without spaces", repr(value))
+        return value
+
+    def one_of(self, what: str, value: object, known: tuple[str, ...]) -> str:
+        if not isinstance(value, str) or value not in known:
+            raise FormatError(
+                f"{self.where}: {what}",
+                expected=" or ".join(known),
+                found=repr(value),
+                remedy="read the file with a newer sltpack, or get it anew",
+            )
+        return value
+
+    def integer(self, what: str, value: object, highest: int, lowest: int = 0) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise self.wrong(what, f"an integer in {lowest}..{highest}", repr(value))
+        return value
+
+    def share(self, what: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self.wrong(what, "a number in 0..1", repr(value))
+        return float(value)
+
+    def argument(self, what: str, value: object) -> None:
+        plain = isinstance(value, bool | int | float | str)
+        if not plain and not (isinstance(value, list) and all(isinstance(item, int) for item in value)):
+            raise self.wrong(what, "a number, a text or a list of integers", repr(value))
+
+    def layers(self, value: object, max_weights: int) -> tuple[Layer, ...]:
+        if not isinstance(value, list) or not value:
+            raise self.wrong("the layer table", "a list with a row for each layer", repr(value))
+        layers = tuple(self.layer(f"layer {number}", row) for number, row in enumerate(value))
+        if len({layer.name for layer in layers}) != len(layers):
+            raise self.wrong("the layer table", "different names", "a name that stands twice")
+        size = sum(layer.size for layer in layers)
+        if size > max_weights:
+            raise LimitError(
+                self.where,
+                expected=f"at most {max_weights} weights",
+                found=f"{size} weights",
+                remedy=f"if you trust the file, allow as many (--max-weights {size}, or max_weights= in Python)",
+            )
+        return layers
+
+    def layer(self, what: str, row: object) -> Layer:
+        if not isinstance(row, list) or len(row) != 7:
+            raise self.wrong(what, "[name, shape, T_p, T_f, pruned, locked, kept]", repr(row))
+        name, shape, *numbers = row
+        if not isinstance(shape, list) or not 2 <= len(shape) <= _MAX_DIMENSIONS:
+            raise self.wrong(what, f"a shape of 2 to {_MAX_DIMENSIONS} dimensions", repr(shape))
+        dimensions = tuple(self.integer(f"{what}: a dimension", size, 2**63 - 1, 1) for size in shape)
+        size = math.prod(dimensions)
+        prune_threshold = self.integer(f"{what}: T_p", numbers[0], THRESHOLD_ONE)
+        freeze_threshold = self.integer(f"{what}: T_f", numbers[1], THRESHOLD_ONE, prune_threshold)
+        pruned = self.integer(f"{what}: the pruned count", numbers[2], size)
+        locked = self.integer(f"{what}: the locked count", numbers[3], size - pruned)
+        kept = self.integer(f"{what}: the kept count", numbers[4], size - pruned, locked)
+        impossible = (
+            (prune_threshold == 0 and pruned > 0)
+            or (prune_threshold == freeze_threshold and locked > 0)
+            or (prune_threshold == THRESHOLD_ONE and pruned < size)
+            or (freeze_threshold == THRESHOLD_ONE and pruned + locked < size)
+        )
+        if impossible:
+            raise self.wrong(what, "counts that its thresholds can lead to", f"{numbers}")
+        return Layer(
+            self.text(f"{what}: the name", name), dimensions, prune_threshold, freeze_threshold, pruned, locked, kept
+        )

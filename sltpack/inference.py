@@ -1,0 +1,285 @@
+"""A ticket as a running model, and its score on data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import data
+from .data.images import Images, require_shape
+from .devices import choose_device
+from .errors import MismatchError
+from .evaluation import BATCH_SIZE, predict
+from .files import refuse_existing, write_atomically
+from .header import MAX_WEIGHTS
+from .layers import assign, buffers
+from .models import build as build_model
+from .models import describe, shapes
+from .tickets import Ticket, load, weights_digest
+
+
+def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") -> nn.Module:
+    """Makes the running model of a ticket; its regenerated weights are checked against the ticket's digest.
+
+    Args:
+        ticket: the ticket.
+        builder: "package.module:function" where the model is not one of sltpack's; it has to be the one that the
+            ticket names.
+        where: what to name in an error.
+
+    Returns:
+        A plain torch module on the CPU, in evaluation mode and channels-last memory, that needs no gradients.
+
+    Raises:
+        RequestError: the model is unknown, or is code that the caller did not name.
+        MismatchError: the model has other layers or buffers than the ticket.
+        FormatError: the regenerated weights are not the ones that the ticket was made with.
+    """
+    spec = ticket.source.model
+    _require_layers(ticket, shapes(spec, builder, where), where)
+    state = ticket.state()
+    ticket.check(weights_digest(state[layer.parameter] for layer in ticket.source.layers), where)
+    with torch.device("meta"):
+        model = build_model(spec, builder, where)
+    if set(dict(model.named_buffers())) - set(model.state_dict()):
+        model = build_model(spec, builder, where)  # a buffer that no state holds has to come from the builder
+    own = {name: tuple(buffer.shape) for name, buffer in buffers(model).items()}
+    packed = {name: values.shape for name, values in ticket.buffers.items()}
+    if own != packed:
+        raise MismatchError(
+            where,
+            expected=f"the buffers of model {spec.name}: {', '.join(own) or 'none'}",
+            found=", ".join(packed) or "none",
+            remedy="use the model that the ticket was searched with",
+        )
+    assign(model, {name: torch.from_numpy(values) for name, values in state.items()})
+    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a ticket did on labelled images.
+
+    Attributes:
+        classes: the likeliest class of each image, int64 [n].
+        labels: the right one, int64 [n].
+        load_seconds: to read the file, regenerate and check the weights and build the model.
+        run_seconds: to run the model on all images.
+        peak_memory: of the device, or of the whole process on a CPU, in bytes; None where the system does not tell.
+        device: where the model ran.
+    """
+
+    classes: torch.Tensor
+    labels: torch.Tensor
+    load_seconds: float
+    run_seconds: float
+    peak_memory: int | None
+    device: str
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return len(self.classes)
+
+    @property
+    def right(self) -> int:
+        """The number of right predictions."""
+        return int((self.classes == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right predictions."""
+        return self.right / self.images
+
+    @property
+    def images_per_second(self) -> float:
+        """Images by the time to run them."""
+        return self.images / self.run_seconds
+
+    def summary(self) -> dict[str, Any]:
+        """Gives the numbers by name, for scripts."""
+        return {
+            "accuracy": self.accuracy,
+            "right": self.right,
+            "images": self.images,
+            "images_per_second": self.images_per_second,
+            "load_seconds": self.load_seconds,
+            "run_seconds": self.run_seconds,
+            "peak_memory_bytes": self.peak_memory,
+            "device": self.device,
+        }
+
+
+def score_on(
+    file: str | Path,
+    data_name: str,
+    *,
+    data_dir: Path | None = None,
+    split: str = "test",
+    limit: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    device: str = "auto",
+    predictions: Path | None = None,
+    force: bool = False,
+    builder: str | None = None,
+    max_weights: int = MAX_WEIGHTS,
+) -> Result:
+    """Runs a ticket on a data set.
+
+    Args:
+        file: a `.slt` file or the name of a ticket in the package.
+        data_name: "cifar10", "cifar100", "digits" or "folder:PATH".
+        data_dir: the data's folder; without it, the user's cache folder.
+        split: "test", "train" or "all" for both.
+        limit: the most images to run on, the first ones.
+        batch_size: images at a time.
+        device: "auto", "cpu", "cuda" or "mps".
+        predictions: a CSV file to write, with index, label, predicted class and their names for each image.
+        force: whether an existing CSV file is replaced.
+        builder: "package.module:function" where the model is not one of sltpack's.
+        max_weights: the most weights that the file may ask for.
+
+    Returns:
+        The predictions, accuracy, times and memory.
+
+    Raises:
+        MismatchError: the images have another shape, number of classes or class names than the ticket's.
+        SltpackError: the ticket or the data cannot be read, the model not built, the CSV file not written.
+    """
+    if predictions is not None and not force:
+        refuse_existing(predictions)
+    place_to_run = choose_device(device)
+    begin = time.perf_counter()
+    ticket = load(file, max_weights)
+    model = build(ticket, builder, file).to(place_to_run)
+    load_seconds = time.perf_counter() - begin
+    _, classes, shape = describe(ticket.source.model)
+    images = _part(data.load(data_name, data_dir, _image_size(ticket, data_name)), split, limit)
+    require_shape(images, shape, classes, data_name)
+    _require_classes(class_names(ticket), images.classes, data_name)
+    begin = time.perf_counter()
+    predicted = predict(model, images, batch_size, note="infer")
+    run_seconds = time.perf_counter() - begin
+    if predictions is not None:
+        _write_predictions(predictions, predicted, images, force)
+    return Result(predicted, images.labels, load_seconds, run_seconds, peak_memory(place_to_run), str(place_to_run))
+
+
+def classify_files(
+    file: str | Path,
+    paths: Sequence[Path],
+    *,
+    device: str = "auto",
+    builder: str | None = None,
+    max_weights: int = MAX_WEIGHTS,
+    likeliest: int = 3,
+) -> list[tuple[Path, list[tuple[str, float]]]]:
+    """Runs a ticket on image files, scaled and cropped to the size that it takes.
+
+    Args:
+        file: a `.slt` file or the name of a ticket in the package.
+        paths: image files of any format that Pillow reads.
+        device: "auto", "cpu", "cuda" or "mps".
+        builder: "package.module:function" where the model is not one of sltpack's.
+        max_weights: the most weights that the file may ask for.
+        likeliest: how many classes to name.
+
+    Returns:
+        For each file, the names of the likeliest classes with their shares of the softmax, best first.
+
+    Raises:
+        SltpackError: the ticket or an image cannot be read, or the model not built.
+    """
+    place_to_run = choose_device(device)
+    ticket = load(file, max_weights)
+    _, classes, shape = describe(ticket.source.model)
+    pixels = torch.from_numpy(np.stack([data.read_image(path, shape) for path in paths]))
+    images = data.unlabelled(ticket.about.get("data", ""), pixels)
+    model = build(ticket, builder, file).to(place_to_run)
+    with torch.inference_mode():
+        shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()
+    names = class_names(ticket) or images.classes or tuple(f"class {number}" for number in range(classes))
+    ranked = shares.topk(min(likeliest, classes))
+    return [
+        (path, [(names[index], share) for index, share in zip(indices, values, strict=True)])
+        for path, indices, values in zip(paths, ranked.indices.tolist(), ranked.values.tolist(), strict=True)
+    ]
+
+
+def class_names(ticket: Ticket) -> tuple[str, ...]:
+    """Gives the names of a ticket's classes where the file holds them, which it does unless its data set fixes them."""
+    try:
+        names = json.loads(ticket.about.get("classes", "[]"))
+    except ValueError:
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Gives the most memory taken so far, in bytes: of a GPU, or of the whole process; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _part(images: data.ImageData, split: str, limit: int | None) -> Images:
+    parts = {"test": [images.test], "train": [images.train], "all": [images.train, images.test]}[split]
+    joined = replace(
+        parts[0],
+        pixels=torch.cat([part.pixels for part in parts]),
+        labels=torch.cat([part.labels for part in parts]),
+    )
+    return joined.take(slice(0, limit))
+
+
+def _image_size(ticket: Ticket, data_name: str) -> int | None:
+    size = ticket.about.get("image_size", "")
+    return int(size) if data_name.startswith("folder:") and size.isdecimal() else None
+
+
+def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where: object) -> None:
+    if of_ticket and of_ticket != of_data:
+        raise MismatchError(
+            where,
+            expected=f"the ticket's classes {', '.join(of_ticket)}",
+            found=", ".join(of_data),
+            remedy="choose the data set that the ticket was searched on",
+        )
+
+
+def _write_predictions(path: Path, predicted: torch.Tensor, images: Images, force: bool) -> None:
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name"])
+    for index, (label, guess) in enumerate(zip(images.labels.tolist(), predicted.tolist(), strict=True)):
+        rows.writerow([index, label, guess, images.classes[label], images.classes[guess]])
+    write_atomically(path, out.getvalue().encode(), force=force)
+
+
+def _require_layers(ticket: Ticket, own: dict[str, tuple[int, ...]], where: object) -> None:
+    packed = {layer.name: layer.shape for layer in ticket.source.layers}
+    if list(own.items()) == list(packed.items()):
+        return
+    other = next(iter(dict(set(own.items()) ^ set(packed.items()))), "the order of the layers")
+    raise MismatchError(
+        f"{where}: layer {other}",
+        expected=f"as model {ticket.source.model.name} has it, {own.get(other, 'no such layer')}",
+        found=f"{packed.get(other, 'no such layer')}",
+        remedy="the file does not fit this version's model, or was not written by sltpack",
+    )

@@ -1,0 +1,58 @@
+"""Making a source network: from a model and the ratios that are wanted to every layer's freezing thresholds."""
+
+from __future__ import annotations
+
+from .errors import RequestError
+from .freezing import freeze
+from .header import ModelSpec, Ratios, Seeds, Source
+from .ratios import layer_counts, round_share
+
+
+def make_source(
+    model: ModelSpec, shapes: dict[str, tuple[int, ...]], init: str, scale: str, seeds: Seeds, ratios: Ratios
+) -> Source:
+    """Freezes a random part of a random network.
+
+    Args:
+        model: what the file names the model by.
+        shapes: the weight shapes of its searchable layers by name, in order.
+        init: "ku" or "skc".
+        scale: "none", "layer" or "global".
+        seeds: for weights and for freezing.
+        ratios: the global ratios and how layers share them.
+
+    Returns:
+        The source, nothing kept but the locked weights.
+
+    Raises:
+        RequestError: the ratios cannot be.
+    """
+    counts = layer_counts(ratios.method, list(shapes.values()), ratios.prune, ratios.lock)
+    layers = freeze(seeds.freezing, list(shapes), list(shapes.values()), counts)
+    return Source(model, init, scale, seeds, ratios, layers)
+
+
+def searched_kept(source: Source, sparsity: float) -> int:
+    """Works out how many searched weights a ticket keeps.
+
+    Args:
+        source: the source network.
+        sparsity: k, the share of all weights that are to be zero.
+
+    Returns:
+        N - round(k N) - locked.
+
+    Raises:
+        RequestError: the sparsity is outside p..1 - l and cannot be reached.
+    """
+    zeros = round_share(sparsity, source.size) if 0 <= sparsity <= 1 else -1
+    kept = source.size - zeros - source.locked
+    if not 0 <= kept <= source.searched:
+        lowest, highest = source.pruned / source.size, 1 - source.locked / source.size
+        raise RequestError(
+            "sparsity",
+            expected=f"{lowest:.6g}..{highest:.6g}, which these pruning and locking ratios can reach",
+            found=f"{sparsity:g}",
+            remedy="choose another sparsity, or freeze fewer weights",
+        )
+    return kept

@@ -1,0 +1,48 @@
+"""The supermask: one bit for each searched position, 1 = kept, layer after layer without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from bitarray import bitarray, frozenbitarray
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Supermask:
+    """An immutable string of bits; bit j is bit (j mod 8), least significant first, of byte floor(j / 8)."""
+
+    string: frozenbitarray
+
+    @classmethod
+    def from_layers(cls, layers: Sequence[NDArray[np.bool_]]) -> Supermask:
+        """Puts the layers' bits one behind the other.
+
+        Args:
+            layers: for each layer, one bool for each searched position in ascending order.
+        """
+        bits = np.concatenate([np.asarray(layer, np.bool_) for layer in layers]) if layers else np.zeros(0, np.bool_)
+        string = bitarray(np.packbits(bits, bitorder="little").tobytes(), endian="little")
+        return cls(frozenbitarray(string[: bits.size]))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, length: int) -> Supermask:
+        """Takes the first `length` bits of the bytes."""
+        return cls(frozenbitarray(bitarray(data, endian="little")[:length]))
+
+    def to_bytes(self) -> bytes:
+        """Gives the bytes; zero bits fill the last one."""
+        return self.string.tobytes()
+
+    def __len__(self) -> int:
+        return len(self.string)
+
+    def count(self, start: int, stop: int) -> int:
+        """Counts the ones among the bits start..stop - 1."""
+        return self.string.count(1, start, stop)
+
+    def read(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Gives the bits start..stop - 1 as bool [stop - start]."""
+        return np.frombuffer(self.string[start:stop].unpack(), np.bool_)

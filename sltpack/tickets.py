@@ -1,0 +1,320 @@
+"""A ticket: source network, freezing and supermask, to and from a file; it regenerates any layer, or rows of one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import container as containers
+from . import freezing, initializers
+from .bundled import locate
+from .codecs import CODECS
+from .container import Buffer, Container
+from .errors import FormatError, OutputError
+from .files import write_atomically
+from .header import MAX_WEIGHTS, THRESHOLD_ONE, Header, Layer, Source
+from .streams import FREEZING, Stream, pieces
+from .supermask import Supermask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A strong lottery ticket.
+
+    Attributes:
+        source: the source network and its freezing, with each layer's kept count.
+        supermask: one bit for each searched position.
+        buffers: what cannot come from a seed, float32 or float16, by its name in the model's state dict.
+        weights_sha256: of the little-endian float32 bytes of all layers' effective weights, in order.
+        about: free text pairs.
+    """
+
+    source: Source
+    supermask: Supermask
+    buffers: Mapping[str, NDArray[np.floating]]
+    weights_sha256: str
+    about: Mapping[str, str]
+
+    @classmethod
+    def create(
+        cls,
+        source: Source,
+        layer_masks: list[NDArray[np.bool_]],
+        buffers: Mapping[str, NDArray[np.floating]],
+        about: Mapping[str, str],
+    ) -> Ticket:
+        """Makes a ticket from a search's result.
+
+        Args:
+            source: the source network; its kept counts are set anew.
+            layer_masks: for each layer, bool [searched positions], in ascending order.
+            buffers: float32 or float16.
+            about: free text pairs.
+        """
+        layers = tuple(
+            replace(layer, kept=layer.locked + int(np.count_nonzero(mask)))
+            for layer, mask in zip(source.layers, layer_masks, strict=True)
+        )
+        supermask = Supermask.from_layers(layer_masks)
+        unsigned = cls(replace(source, layers=layers), supermask, buffers, "", about)
+        return replace(unsigned, weights_sha256=unsigned.digest())
+
+    @classmethod
+    def from_container(cls, container: Container, where: object) -> Ticket:
+        """Reads a ticket from a checked container.
+
+        Raises:
+            FormatError: a layer's kept count is not what the supermask says.
+        """
+        header = container.header
+        source = header.source
+        ticket = cls(
+            source,
+            CODECS[header.codec].decode(container.supermask, source),
+            {b.name: np.frombuffer(b.data, _DTYPES[b.dtype]).reshape(b.shape) for b in container.buffers},
+            header.weights_sha256,
+            header.about,
+        )
+        for layer, start, stop in zip(source.layers, ticket._starts(), ticket._starts()[1:], strict=False):
+            ones = ticket.supermask.count(start, stop)
+            if ones != layer.searched_kept:
+                raise FormatError(
+                    f"{where}: layer {layer.name}",
+                    expected=f"{layer.searched_kept} ones in its part of the supermask",
+                    found=f"{ones}",
+                    remedy="the file is damaged; get it anew",
+                )
+        return ticket
+
+    def to_container(self, codec: str = "raw") -> Container:
+        """Takes the ticket apart for a file."""
+        header = Header(self.source, codec, self.weights_sha256, self.about)
+        return Container(header, CODECS[codec].encode(self.supermask, self.source), self._file_buffers())
+
+    def freezing_mask(self, index: int, rows: slice = slice(None)) -> NDArray[np.int8]:
+        """Regenerates the ternary freezing mask of a layer.
+
+        Args:
+            index: the layer's number, from 0.
+            rows: which of its output rows; a slice without a step.
+
+        Returns:
+            -1 pruned, +1 locked, 0 searched: int8 of the layer's shape (fewer rows where asked).
+        """
+        layer, start, stop = self._span(index, rows)
+        values = freezing.mask(self.source.seeds.freezing, index, layer, start, stop)
+        return values.reshape(-1, *layer.shape[1:])
+
+    def source_weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Regenerates the random weights of a layer, none of them removed.
+
+        Args:
+            index: the layer's number, from 0.
+            rows: which of its output rows; a slice without a step.
+
+        Returns:
+            float32 of the layer's shape (fewer rows where asked), scaled as in the ticket.
+        """
+        layer, start, stop = self._span(index, rows)
+        step = initializers.step_of(self.source, index)
+        values = np.empty(stop - start, np.float32)
+        for first, last in pieces(start, stop):
+            drawn = initializers.units(self.source.init, self.source.seeds.weights, index, first, last)
+            np.multiply(drawn, step, out=values[first - start : last - start])
+        return values.reshape(-1, *layer.shape[1:])
+
+    def supermask_bits(self, index: int) -> NDArray[np.bool_]:
+        """Gives a layer's part of the supermask: bool [searched positions], in ascending order."""
+        start = self._starts()[index]
+        return self.supermask.read(start, start + self.source.layers[index].searched)
+
+    def weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Regenerates the effective weights of a layer: zero, +0.0, where the ticket has none.
+
+        For rows in the middle of a layer, the freezing keys before them are drawn too, to count the searched
+        positions there; no other layer is touched.
+
+        Args:
+            index: the layer's number, from 0.
+            rows: which of its output rows; a slice without a step.
+
+        Returns:
+            float32 of the layer's shape (fewer rows where asked).
+        """
+        layer, start, stop = self._span(index, rows)
+        values = np.zeros(stop - start, np.float32)
+        if layer.kept:
+            self._fill(index, layer, start, stop, values)
+        return values.reshape(-1, *layer.shape[1:])
+
+    def state(self) -> dict[str, NDArray[np.floating]]:
+        """Regenerates everything that the model's `load_state_dict` needs.
+
+        Returns:
+            Effective weights by parameter name, in the order of the layers, then the buffers as float32.
+        """
+        weights: dict[str, NDArray[np.floating]] = {
+            layer.parameter: self.weights(index) for index, layer in enumerate(self.source.layers)
+        }
+        return weights | {name: values.astype(np.float32) for name, values in self.buffers.items()}
+
+    def digest(self) -> str:
+        """Works out the SHA-256 of the effective weights, layer by layer, so that only one of them is in memory."""
+        return weights_digest(self.weights(index) for index in range(len(self.source.layers)))
+
+    def check(self, digest: str, where: object = "ticket") -> None:
+        """Compares a digest of regenerated weights with the one that the ticket was made with.
+
+        Raises:
+            FormatError: they differ.
+        """
+        if digest != self.weights_sha256:
+            raise FormatError(
+                where,
+                expected=f"weights with the SHA-256 {self.weights_sha256[:16]}...",
+                found=f"{digest[:16]}...",
+                remedy="the file was not made by a correct writer, or this machine computes wrongly",
+            )
+
+    def build(self, builder: str | None = None) -> nn.Module:
+        """Makes the running model; torch is imported now and not before.
+
+        Args:
+            builder: "package.module:function" where the model is not one of sltpack's; it has to be the one that the
+                ticket names.
+
+        Returns:
+            A plain torch module in evaluation mode with the effective weights.
+
+        Raises:
+            SltpackError: as `sltpack.inference.build`.
+        """
+        from .inference import build
+
+        return build(self, builder)
+
+    def _starts(self) -> list[int]:
+        return list(accumulate((layer.searched for layer in self.source.layers), initial=0))
+
+    def _span(self, index: int, rows: slice) -> tuple[Layer, int, int]:
+        layer = self.source.layers[index]
+        first, last, _ = rows.indices(layer.shape[0])
+        return layer, first * layer.fan_in, max(first, last) * layer.fan_in
+
+    def _fill(self, index: int, layer: Layer, start: int, stop: int, values: NDArray[np.float32]) -> None:
+        step = initializers.step_of(self.source, index)
+        keys = Stream(self.source.seeds.freezing, index, FREEZING)
+        position = self._starts()[index] + self._searched_before(layer, keys, start)
+        unfrozen = layer.freeze_threshold == 0
+        for first, last in pieces(start, stop):
+            drawn = initializers.units(self.source.init, self.source.seeds.weights, index, first, last)
+            drawn *= step
+            if unfrozen:
+                kept = self.supermask.read(position, position + last - first)
+                position += last - first
+            elif layer.freeze_threshold == THRESHOLD_ONE:
+                kept = ~freezing.below(keys.draws(first, last), layer.prune_threshold)
+            else:
+                drawn_keys = keys.draws(first, last)
+                searched = drawn_keys >= np.uint32(layer.freeze_threshold)
+                kept = ~freezing.below(drawn_keys, layer.prune_threshold)
+                count = int(np.count_nonzero(searched))
+                kept[searched] = self.supermask.read(position, position + count)
+                position += count
+            # The bits times 0 or 1: a weight that is not kept is +0.0, whatever its sign was.
+            np.multiply(
+                drawn.view(np.uint32), kept, out=values[first - start : last - start].view(np.uint32), dtype=np.uint32
+            )
+
+    def _searched_before(self, layer: Layer, keys: Stream, start: int) -> int:
+        if layer.freeze_threshold == 0:
+            return start
+        frozen = sum(
+            int(np.count_nonzero(freezing.below(keys.draws(first, last), layer.freeze_threshold)))
+            for first, last in pieces(0, start)
+        )
+        return start - frozen
+
+    def _file_buffers(self) -> tuple[Buffer, ...]:
+        names = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
+        buffers = []
+        for name, values in self.buffers.items():
+            dtype = names[values.dtype.newbyteorder("=")]
+            buffers.append(Buffer(name, dtype, values.shape, values.astype(_DTYPES[dtype]).tobytes()))
+        return tuple(buffers)
+
+
+def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket:
+    """Reads a ticket from a file; its digest, sizes and counts have been checked, nothing has been generated.
+
+    Args:
+        path: a `.slt` file, or the name of a ticket in the package, such as "conv6-cifar10".
+        max_weights: the most weights that the file may ask for.
+
+    Returns:
+        The ticket.
+
+    Raises:
+        RequestError: there is no such file.
+        FormatError: the file is damaged, or is no ticket.
+        LimitError: the file asks for too many weights.
+    """
+    file = locate(Path(path))
+    return Ticket.from_container(containers.read(file, max_weights), file)
+
+
+def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, codec: str = "raw") -> None:
+    """Writes a ticket to a file, atomically, and only after it has been read back and has given the same weights.
+
+    Args:
+        ticket: the ticket.
+        path: the file's name.
+        force: whether an existing file is replaced.
+        codec: how the supermask is written.
+
+    Raises:
+        RequestError: the file exists and `force` is not set.
+        OutputError: the file cannot be written, or does not give the ticket's weights again.
+    """
+
+    def check(temporary: Path) -> None:
+        size = ticket.source.size
+        copy = Ticket.from_container(containers.read(temporary, max(size, MAX_WEIGHTS)), path)
+        if copy.digest() != ticket.digest() or ticket.digest() != ticket.weights_sha256:
+            raise OutputError(
+                path,
+                expected="a file that gives the ticket's weights again, bit for bit",
+                found="other weights",
+                remedy="nothing was written under that name; please report this",
+            )
+
+    data = containers.encode(ticket.to_container(codec))
+    write_atomically(Path(path), data, force=force, check=check)
+
+
+def weights_digest(layers: Iterable[NDArray[np.float32]]) -> str:
+    """Works out the SHA-256 of weights.
+
+    Args:
+        layers: the layers' float32 arrays, in order.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for values in layers:
+        digest.update(np.ascontiguousarray(values, "<f4").data)
+    return digest.hexdigest()
