@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from . import header as headers
+from .data import fixed_classes
 from .errors import FormatError, RequestError, SltpackError
 from .files import produce_atomically
 from .header import MAX_WEIGHTS, Source
@@ -96,8 +98,9 @@ class Checkpoint:
         for name in ("validation_accuracy", "test_accuracy"):
             if self.metrics.get(name) is not None:
                 about[name] = f"{self.metrics[name]:.4f}"
-        if "class_names" in self.settings:
-            about["classes"] = headers.compact(list(self.settings["class_names"]))
+        names = tuple(self.settings.get("class_names", ()))
+        if names and names != fixed_classes(about.get("data", "")):
+            about["classes"] = headers.compact(names)
         about["sltpack"] = str(self.settings.get("sltpack", "unknown"))
         return about
 
@@ -117,10 +120,14 @@ def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
         FormatError: it is no checkpoint of sltpack, is damaged or holds code.
     """
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        stream = open(path, "rb")  # noqa: SIM115 (its own errors are told from those of reading)
     except OSError as error:
         found = (error.strerror or str(error)).lower()
         raise RequestError(path, expected="a checkpoint", found=found, remedy=_HOW_TO_MAKE) from error
+    try:
+        with stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch warns of in a stranger's file ends in an error below
+            values = torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise FormatError(
             path,
@@ -167,11 +174,13 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Checkpoin
         )
     if not isinstance(buffers, dict) or not all(_is_float32(buffer, None) for buffer in buffers.values()):
         raise FormatError(f"{path}: buffers", expected="float32 tensors", found="others", remedy=_HOW_TO_MAKE)
+    threshold = values.get("threshold")
+    if not isinstance(threshold, float | int):
+        raise FormatError(f"{path}: threshold", expected="a number", found=repr(threshold), remedy=_HOW_TO_MAKE)
     settings, metrics = values.get("settings"), values.get("metrics")
     if not isinstance(settings, dict) or not isinstance(metrics, dict):
         raise FormatError(path, expected="settings and metrics", found="none", remedy=_HOW_TO_MAKE)
-    threshold = float(values.get("threshold", 0.0))
-    return Checkpoint(source, kept, scores, threshold, buffers, settings, metrics, momentum)  # type: ignore[arg-type]
+    return Checkpoint(source, kept, scores, float(threshold), buffers, settings, metrics, momentum)  # type: ignore[arg-type]
 
 
 def _is_float32(value: object, shape: tuple[int, ...] | None) -> bool:

@@ -11,7 +11,6 @@ needs an array library.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO
 
 from . import header as headers
 from .errors import FormatError, LimitError, RequestError
-from .header import MAX_WEIGHTS, Header
+from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
 
 SUFFIX = ".slt"
 ITEM_SIZES = {"F32": 4, "F16": 2}
@@ -67,6 +66,9 @@ def encode(container: Container) -> bytes:
 
     Returns:
         The whole file.
+
+    Raises:
+        RequestError: a text in the header cannot be written as UTF-8.
     """
     buffers = sorted(container.buffers, key=_file_order)
     text = headers.to_text(container.header)
@@ -77,7 +79,15 @@ def encode(container: Container) -> bytes:
     for name, dtype, shape, tensor in tensors:
         entries[name] = _entry(dtype, shape, start, start + len(tensor))
         start += len(tensor)
-    return _outer(text, _digest(text, data), entries) + data
+    try:
+        return _outer(text, _digest(text, data), entries) + data
+    except UnicodeEncodeError as error:  # a lone surrogate, as in file names of another encoding
+        raise RequestError(
+            "ticket",
+            expected="texts of whole characters, which UTF-8 can write",
+            found=headers.shown(error.object[error.start : error.end]),
+            remedy="choose other names or texts",
+        ) from error
 
 
 def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS) -> Container:
@@ -112,7 +122,7 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     # One ticket, one string of bytes: whatever the checks above have not looked at, down to the padding, is seen here.
     try:
         same = encode(container) == data
-    except UnicodeEncodeError:  # JSON can spell halves of characters that no text has
+    except RequestError:  # JSON can spell halves of characters, which UTF-8 cannot write
         same = False
     if not same:
         raise _damaged(where, "the one order and spelling that the format allows", "another")
@@ -182,7 +192,7 @@ def _header_length(start: bytes, size: int, where: object) -> int:
 def _parse_outer(raw: bytes, where: object) -> tuple[str, str, dict[str, dict[str, Any]]]:
     """Takes the safetensors header apart: the slt entry, the digest, the tensors' entries by name."""
     try:
-        outer = json.loads(raw.decode("utf-8"))
+        outer = headers.parse(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _damaged(where, "a .slt file (safetensors, so a JSON header)", "other bytes") from error
     metadata = outer.pop("__metadata__", None) if isinstance(outer, dict) else None
@@ -207,21 +217,23 @@ def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
             dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
             integers = [start, stop, *shape]
         except (TypeError, KeyError, ValueError) as error:
-            raise _damaged(where, f"dtype, shape and data_offsets of {name}", repr(entry)) from error
+            raise _damaged(where, f"dtype, shape and data_offsets of {name}", headers.shown(entry)) from error
         if any(type(number) is not int or number < 0 for number in integers):
-            raise _damaged(where, f"whole numbers in the entry of {name}", repr(entry))
+            raise _damaged(where, f"whole numbers in the entry of {name}", headers.shown(entry))
+        if len(shape) > MAX_DIMENSIONS or (name != _SUPERMASK and 0 in shape):
+            raise _damaged(where, f"at most {MAX_DIMENSIONS} dimensions of at least 1 for {name}", headers.shown(shape))
         known = ("U8",) if name == _SUPERMASK else tuple(ITEM_SIZES)
         if name != _SUPERMASK and not name.startswith(_BUFFER):
             raise _damaged(where, f"tensors named {_SUPERMASK} or {_BUFFER}...", name)
         if dtype not in known:
-            raise _damaged(where, f"{' or '.join(known)} for {name}", repr(dtype))
+            raise _damaged(where, f"{' or '.join(known)} for {name}", headers.shown(dtype))
         if start != position or stop - start != math.prod(shape) * ITEM_SIZES.get(dtype, 1):
-            raise _damaged(where, f"the bytes of {name} to follow and to fill its shape", repr(entry))
+            raise _damaged(where, f"the bytes of {name} to follow and to fill its shape", headers.shown(entry))
         position = stop
     if _SUPERMASK not in entries:
         raise _damaged(where, f"a tensor {_SUPERMASK}", "none")
     if len(entries[_SUPERMASK]["shape"]) != 1:
-        raise _damaged(where, f"{_SUPERMASK} with one dimension", repr(entries[_SUPERMASK]["shape"]))
+        raise _damaged(where, f"{_SUPERMASK} with one dimension", headers.shown(entries[_SUPERMASK]["shape"]))
     if position != size:
         raise _damaged(where, f"{position} bytes of tensors", f"{size}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
@@ -12,27 +14,28 @@ BATCH_SIZE = 500
 """Images at a time unless the caller says otherwise."""
 
 
-def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note: str = "evaluate") -> torch.Tensor:
+def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note: str | None = None) -> torch.Tensor:
     """Runs a model on images, in float32, on the device that its weights are on.
 
     Args:
         model: from normalised images (B, C, H, W) to class scores (B, classes); it is put into evaluation mode.
         images: the images, on any device.
         batch_size: images at a time.
-        note: what the progress bar says.
+        note: what a progress bar says; none is shown without it.
 
     Returns:
         The likeliest class of each image, int64 [n], on the CPU.
     """
     device = next(model.parameters()).device
     model.eval()
-    classes = []
-    with torch.inference_mode(), bar(note, len(images)) as running:
+    classes = torch.empty(len(images), dtype=torch.int64)
+    with torch.inference_mode(), nullcontext() if note is None else bar(note, len(images)) as running:
         for start in range(0, len(images), batch_size):
             batch = images.pixels[start : start + batch_size].to(device)
-            classes.append(model(images.normalise(batch)).argmax(1))
-            running.advance(len(batch))
-    return torch.cat(classes).cpu()
+            classes[start : start + len(batch)] = model(images.normalise(batch)).argmax(1)
+            if running is not None:
+                running.advance(len(batch))
+    return classes
 
 
 def accuracy(classes: torch.Tensor, labels: torch.Tensor) -> float:

@@ -18,11 +18,12 @@ def refuse_existing(path: Path) -> None:
         RequestError: the path exists.
     """
     if path.exists():
+        kind = "file" if path.is_file() else "folder" if path.is_dir() else "device"
         raise RequestError(
             path,
             expected="a name that is free",
-            found="a file of that name" if path.is_file() else "a folder of that name",
-            remedy="choose another name or pass --force",
+            found=f"a {kind} of that name",
+            remedy="choose another name or pass --force" if kind == "file" else "choose another name",
         )
 
 
@@ -69,12 +70,13 @@ def produce_atomically(path: Path, produce: Callable[[Path], None], *, force: bo
         force: whether an existing file of that name is replaced.
 
     Raises:
-        RequestError: the file exists and `force` is not set.
+        RequestError: the file exists and `force` is not set, or the name is a folder's or a device's.
         OutputError: the operating system refused the writing; nothing is left behind.
     """
-    if path.is_dir() or not force:
-        refuse_existing(path)
     with _told_as_output_error(path):
+        # The renaming would put a file in the place of a device, such as /dev/null, too.
+        if not force or not path.is_file():
+            refuse_existing(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         os.close(handle)
         temporary = Path(name)

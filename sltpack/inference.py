@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from . import data
+from .data.folders import read_image
 from .data.images import Images, require_shape
 from .devices import choose_device
 from .errors import MismatchError
@@ -204,12 +205,12 @@ def classify_files(
     place_to_run = choose_device(device)
     ticket = load(file, max_weights)
     _, classes, shape = describe(ticket.source.model)
-    pixels = torch.from_numpy(np.stack([data.read_image(path, shape) for path in paths]))
+    pixels = torch.from_numpy(np.stack([read_image(path, shape) for path in paths]))
     images = data.unlabelled(ticket.about.get("data", ""), pixels)
     model = build(ticket, builder, file).to(place_to_run)
     with torch.inference_mode():
         shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()
-    names = class_names(ticket) or images.classes or tuple(f"class {number}" for number in range(classes))
+    names = class_names(ticket) or tuple(f"class {number}" for number in range(classes))
     ranked = shares.topk(min(likeliest, classes))
     return [
         (path, [(names[index], share) for index, share in zip(indices, values, strict=True)])
@@ -218,12 +219,13 @@ def classify_files(
 
 
 def class_names(ticket: Ticket) -> tuple[str, ...]:
-    """Gives the names of a ticket's classes where the file holds them, which it does unless its data set fixes them."""
+    """Gives the names of a ticket's classes: those in the file, else those that its data set fixes, else none."""
     try:
         names = json.loads(ticket.about.get("classes", "[]"))
     except ValueError:
-        return ()
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+        names = []
+    known = tuple(map(str, names)) if isinstance(names, list) else ()
+    return known or data.fixed_classes(ticket.about.get("data", ""))
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -17,8 +17,9 @@ WEIGHTS = 0
 """The purpose of a stream that weights are read from."""
 FREEZING = 1
 """The purpose of a stream that freezing keys are read from."""
-PIECE = 1 << 14
-"""Positions that are worked on at a time: their draws and masks stay within a core's second-level cache."""
+PIECE = 1 << 16
+"""Positions that are worked on at a time: enough that the start of a generator costs little beside their draws, few
+enough that draws and masks stay in a core's caches."""
 _BLOCK_BYTES = 32
 _WORD_BYTES = 8
 

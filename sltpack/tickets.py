@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -18,9 +18,9 @@ from . import freezing, initializers
 from .bundled import locate
 from .codecs import CODECS
 from .container import Buffer, Container
-from .errors import FormatError, OutputError
+from .errors import FormatError, OutputError, RequestError
 from .files import write_atomically
-from .header import MAX_WEIGHTS, THRESHOLD_ONE, Header, Layer, Source
+from .header import MAX_WEIGHTS, Header, Layer, Source
 from .streams import FREEZING, Stream, pieces
 from .supermask import Supermask
 
@@ -113,6 +113,9 @@ class Ticket:
 
         Returns:
             -1 pruned, +1 locked, 0 searched: int8 of the layer's shape (fewer rows where asked).
+
+        Raises:
+            RequestError: there is no such layer, or the slice has a step.
         """
         layer, start, stop = self._span(index, rows)
         values = freezing.mask(self.source.seeds.freezing, index, layer, start, stop)
@@ -127,6 +130,9 @@ class Ticket:
 
         Returns:
             float32 of the layer's shape (fewer rows where asked), scaled as in the ticket.
+
+        Raises:
+            RequestError: there is no such layer, or the slice has a step.
         """
         layer, start, stop = self._span(index, rows)
         step = initializers.step_of(self.source, index)
@@ -137,9 +143,13 @@ class Ticket:
         return values.reshape(-1, *layer.shape[1:])
 
     def supermask_bits(self, index: int) -> NDArray[np.bool_]:
-        """Gives a layer's part of the supermask: bool [searched positions], in ascending order."""
-        start = self._starts()[index]
-        return self.supermask.read(start, start + self.source.layers[index].searched)
+        """Gives a layer's part of the supermask: bool [searched positions], in ascending order.
+
+        Raises:
+            RequestError: there is no such layer.
+        """
+        layer, start = self._layer(index), self._starts()[index]
+        return self.supermask.read(start, start + layer.searched)
 
     def weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Regenerates the effective weights of a layer: zero, +0.0, where the ticket has none.
@@ -153,11 +163,24 @@ class Ticket:
 
         Returns:
             float32 of the layer's shape (fewer rows where asked).
+
+        Raises:
+            RequestError: there is no such layer, or the slice has a step.
+            FormatError: the thresholds lead to other counts than the layer table has.
         """
         layer, start, stop = self._span(index, rows)
-        values = np.zeros(stop - start, np.float32)
-        if layer.kept:
-            self._fill(index, layer, start, stop, values)
+        step = initializers.step_of(self.source, index)
+        values = np.empty(stop - start, np.float32)
+        count = 0
+        for first, last, kept in self._kept(index, layer, start, stop):
+            drawn = initializers.units(self.source.init, self.source.seeds.weights, index, first, last)
+            drawn *= step
+            # The bits times 0 or 1: a weight that is not kept is +0.0, whatever its sign was.
+            part = values[first - start : last - start].view(np.uint32)
+            np.multiply(drawn.view(np.uint32), kept, out=part, dtype=np.uint32)
+            count += int(np.count_nonzero(kept))
+        if stop - start == layer.size and count != layer.kept:
+            raise _contradiction(layer, f"{layer.kept} kept", f"{count}")
         return values.reshape(-1, *layer.shape[1:])
 
     def state(self) -> dict[str, NDArray[np.floating]]:
@@ -206,47 +229,45 @@ class Ticket:
 
         return build(self, builder)
 
+    def _layer(self, index: int) -> Layer:
+        layers = self.source.layers
+        if not 0 <= index < len(layers):
+            raise RequestError(
+                f"layer {index}",
+                expected=f"a number in 0..{len(layers) - 1}",
+                found=str(index),
+                remedy="choose one of the ticket's layers",
+            )
+        return layers[index]
+
     def _starts(self) -> list[int]:
         return list(accumulate((layer.searched for layer in self.source.layers), initial=0))
 
     def _span(self, index: int, rows: slice) -> tuple[Layer, int, int]:
-        layer = self.source.layers[index]
+        layer = self._layer(index)
+        if rows.step not in (None, 1):
+            raise RequestError(
+                "rows", expected="a slice without a step", found=str(rows), remedy="take every n-th of the result"
+            )
         first, last, _ = rows.indices(layer.shape[0])
         return layer, first * layer.fan_in, max(first, last) * layer.fan_in
 
-    def _fill(self, index: int, layer: Layer, start: int, stop: int, values: NDArray[np.float32]) -> None:
-        step = initializers.step_of(self.source, index)
+    def _kept(self, index: int, layer: Layer, start: int, stop: int) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+        """Tells piece by piece which weights are in the ticket: first position, the one behind the last, bool."""
         keys = Stream(self.source.seeds.freezing, index, FREEZING)
-        position = self._starts()[index] + self._searched_before(layer, keys, start)
-        unfrozen = layer.freeze_threshold == 0
+        position, end = self._starts()[index : index + 2]
+        for first, last in pieces(0, start):
+            position += int(np.count_nonzero(~freezing.below(keys.draws(first, last), layer.freeze_threshold)))
         for first, last in pieces(start, stop):
-            drawn = initializers.units(self.source.init, self.source.seeds.weights, index, first, last)
-            drawn *= step
-            if unfrozen:
-                kept = self.supermask.read(position, position + last - first)
-                position += last - first
-            elif layer.freeze_threshold == THRESHOLD_ONE:
-                kept = ~freezing.below(keys.draws(first, last), layer.prune_threshold)
-            else:
-                drawn_keys = keys.draws(first, last)
-                searched = drawn_keys >= np.uint32(layer.freeze_threshold)
-                kept = ~freezing.below(drawn_keys, layer.prune_threshold)
-                count = int(np.count_nonzero(searched))
-                kept[searched] = self.supermask.read(position, position + count)
-                position += count
-            # The bits times 0 or 1: a weight that is not kept is +0.0, whatever its sign was.
-            np.multiply(
-                drawn.view(np.uint32), kept, out=values[first - start : last - start].view(np.uint32), dtype=np.uint32
-            )
-
-    def _searched_before(self, layer: Layer, keys: Stream, start: int) -> int:
-        if layer.freeze_threshold == 0:
-            return start
-        frozen = sum(
-            int(np.count_nonzero(freezing.below(keys.draws(first, last), layer.freeze_threshold)))
-            for first, last in pieces(0, start)
-        )
-        return start - frozen
+            drawn = keys.draws(first, last)
+            kept = ~freezing.below(drawn, layer.prune_threshold)
+            # Their numbers, since to select by random bools costs the processor a wrong guess at every other one.
+            searched = np.flatnonzero(~freezing.below(drawn, layer.freeze_threshold))
+            bit, position = position, position + searched.size
+            if position > end or (last == layer.size and position < end):
+                raise _contradiction(layer, f"{layer.searched} searched", "more" if position > end else "fewer")
+            kept[searched] = self.supermask.read(bit, position)
+            yield first, last, kept
 
     def _file_buffers(self) -> tuple[Buffer, ...]:
         names = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
@@ -255,6 +276,15 @@ class Ticket:
             dtype = names[values.dtype.newbyteorder("=")]
             buffers.append(Buffer(name, dtype, values.shape, values.astype(_DTYPES[dtype]).tobytes()))
         return tuple(buffers)
+
+
+def _contradiction(layer: Layer, expected: str, found: str) -> FormatError:
+    return FormatError(
+        f"layer {layer.name}",
+        expected=f"{expected} weights, as the layer table says",
+        found=f"{found} by the thresholds",
+        remedy="the file was not made by a correct writer",
+    )
 
 
 def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket:
@@ -272,7 +302,7 @@ def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket
         FormatError: the file is damaged, or is no ticket.
         LimitError: the file asks for too many weights.
     """
-    file = locate(Path(path))
+    file = locate(os.fspath(path))
     return Ticket.from_container(containers.read(file, max_weights), file)
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RequestError
 
 if TYPE_CHECKING:
+    import torch
+
     from .images import ImageData, Images
 
-__all__ = ["NAMES", "ImageData", "Images", "load"]
+__all__ = ["NAMES", "ImageData", "Images", "fixed_classes", "load", "unlabelled"]
 
 NAMES = ("cifar10", "cifar100", "digits", "folder:PATH")
 """The names that `load` knows; PATH is a folder with one folder of images for each class."""
@@ -23,7 +25,7 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None)
     Args:
         name: one of `NAMES`.
         data_dir: the folder that holds the CIFAR files; without it they are kept in the user's cache folder, and
-            downloaded once.
+            downloaded once. Other data sets make no use of it.
         image_size: of a folder of images: the height and width, in pixels, to which all are scaled and cropped.
 
     Returns:
@@ -44,16 +46,52 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None)
             remedy="choose one of them",
         )
     if image_size is not None and not folder:
-        raise _pointless("--image-size", _FOLDER + "PATH", name)
-    if data_dir is not None and name not in cifar.FAMILIES:
-        raise _pointless("--data-dir", " or ".join(cifar.FAMILIES), name)
+        raise RequestError(
+            "--image-size",
+            expected=f"{_FOLDER}PATH as data",
+            found=name,
+            remedy="leave --image-size out",
+        )
     if folder:
         return folders.load(Path(folder).expanduser(), image_size)
     return digits.load() if name == "digits" else cifar.load(cifar.FAMILIES[name], data_dir)
 
 
-def _pointless(option: str, expected: str, name: str) -> RequestError:
-    return RequestError(option, expected=f"{expected} as data", found=name, remedy=f"leave {option} out")
+def fixed_classes(name: str) -> tuple[str, ...]:
+    """Gives the names of the classes where the name of the data set is enough to know them.
+
+    Args:
+        name: of a data set, without a path.
+
+    Returns:
+        The names by label; none for a data set that brings its own.
+    """
+    from . import cifar, digits
+
+    return {"cifar10": cifar.CIFAR10_CLASSES, "digits": digits.CLASSES}.get(name, ())
+
+
+def unlabelled(name: str, pixels: torch.Tensor) -> Images:
+    """Makes images without labels, to be normalised as those of a data set are.
+
+    Args:
+        name: of the data set, without a path; an unknown one is taken for a folder.
+        pixels: uint8 [n, height, width, channels].
+
+    Returns:
+        The images, all of label 0.
+    """
+    import torch
+
+    from . import cifar, digits, folders
+    from .images import Images
+
+    mean, deviation = {
+        "digits": (digits.MEAN, digits.DEVIATION),
+        **dict.fromkeys(cifar.FAMILIES, (cifar.MEAN, cifar.DEVIATION)),
+    }.get(name, (folders.MEAN, folders.DEVIATION))
+    labels = torch.zeros(len(pixels), dtype=torch.int64)
+    return Images(pixels, labels, fixed_classes(name), mean, deviation)
 
 
 def __getattr__(name: str) -> Any:

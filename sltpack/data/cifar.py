@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from . import unpickling
 from .download import Archive, cache_folder, fetch
 from .images import ImageData, Images
 
+CIFAR10_CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
 MEAN = (0.491, 0.482, 0.447)
 DEVIATION = (0.247, 0.243, 0.262)
 """Of CIFAR-10's training images, as the paper's code has them; used for both sets."""
 _SIDE, _PIXELS = 32, 3 * 32 * 32
+_NAMES_LIMIT = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def load(family: Family, data_dir: Path | None) -> ImageData:
         raise DataError(
             folder,
             expected=f"a folder {family.binary} or {family.python}",
-            found="neither" if folder.is_dir() else "no such folder",
+            found="neither" if os.path.isdir(folder) else "no such folder",
             remedy=f"unpack the official archive there ({family.archive.url}), or leave --data-dir out",
         )
     layout, reader, files = found
@@ -127,16 +130,18 @@ def load(family: Family, data_dir: Path | None) -> ImageData:
 
 
 _Read = tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]
+_Reader = Callable[[Family, Path, int], _Read]
 
 
-def _find(family: Family, folder: Path) -> tuple[Path, Callable[[Family, Path, int], _Read], tuple[str, ...]] | None:
+def _find(family: Family, folder: Path) -> tuple[Path, _Reader, tuple[str, ...]] | None:
     for name, reader, files in (
         (family.binary, _read_binary, family.binary_files),
         (family.python, _read_python, family.python_files),
     ):
         for layout in (folder / name, folder):
-            # A folder with any of the files is taken, so that a missing one is told by its name.
-            if (layout.name == name and layout.is_dir()) or any((layout / file).is_file() for file in files):
+            # A folder with any of the files is taken, so that a missing one is told by its name. os.path, unlike
+            # Path, answers no to names that are too long and to folders that may not be looked into.
+            if (layout.name == name and os.path.isdir(layout)) or any(os.path.isfile(layout / file) for file in files):
                 return layout, reader, files
     return None
 
@@ -144,55 +149,73 @@ def _find(family: Family, folder: Path) -> tuple[Path, Callable[[Family, Path, i
 def _read_binary(family: Family, path: Path, count: int) -> _Read:
     record = family.label_bytes + _PIXELS
     try:
-        size = path.stat().st_size
-        if size != count * record:
-            raise _incomplete(path, f"{count * record} bytes", f"{size}")
-        records = np.fromfile(path, np.uint8).reshape(count, record)
+        with open(path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size != count * record:
+                raise _incomplete(family, path, f"{count * record} bytes", f"{size}")
+            records = np.fromfile(stream, np.uint8, size)
     except OSError as error:
-        raise _incomplete(path, "a file that can be read", (error.strerror or str(error)).lower()) from error
+        raise _unreadable(family, path, error) from error
+    if records.size != size:
+        raise _incomplete(family, path, f"{size} bytes", f"{records.size}")
+    records = records.reshape(count, record)
     return records[:, family.label_bytes :], _checked(family, path, records[:, family.label_bytes - 1], count)
 
 
 def _read_python(family: Family, path: Path, count: int) -> _Read:
-    if not path.is_file():
-        raise _incomplete(path, "a file that can be read", "no such file or directory")
-    batch = unpickling.load(path)
-    pixels = batch.get(b"data") if isinstance(batch, dict) else None
-    labels = batch.get(family.python_labels) if isinstance(batch, dict) else None
+    batch = _unpickled(family, path)
+    pixels, labels = batch.get(b"data"), batch.get(family.python_labels)
     if not isinstance(pixels, np.ndarray) or pixels.shape != (count, _PIXELS) or pixels.dtype != np.uint8:
-        raise _incomplete(path, f"data, uint8 [{count}, {_PIXELS}]", f"{getattr(pixels, 'shape', type(pixels))}")
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise _incomplete(path, f"{family.python_labels.decode()}, a list of integers", type(labels).__name__)
+        raise _incomplete(family, path, f"data as uint8 [{count}, {_PIXELS}]", _described(pixels))
+    if not isinstance(labels, list) or not all(type(n) is int and abs(n) < 1 << 31 for n in labels):
+        raise _incomplete(
+            family, path, f"{family.python_labels.decode()} as a list of whole numbers", _described(labels)
+        )
     return pixels, _checked(family, path, np.array(labels), count)
 
 
+def _unpickled(family: Family, path: Path) -> dict[Any, Any]:
+    if not os.path.isfile(path):
+        raise _incomplete(family, path, "a file", "none of that name")
+    return unpickling.load(path)
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "none"
+    return f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+
+
 def _checked(family: Family, path: Path, labels: NDArray[np.integer[Any]], count: int) -> NDArray[np.integer[Any]]:
-    if labels.shape != (count,) or labels.min() < 0 or labels.max() >= family.classes:
-        raise _incomplete(path, f"{count} labels in 0..{family.classes - 1}", f"{labels.size} in another range")
+    if labels.shape != (count,):
+        raise _incomplete(family, path, f"{count} labels", f"{labels.size}")
+    if labels.min() < 0 or labels.max() >= family.classes:
+        raise _incomplete(family, path, f"labels in 0..{family.classes - 1}", f"some in {labels.min()}..{labels.max()}")
     return labels
 
 
 def _binary_names(family: Family, layout: Path) -> tuple[str, ...]:
     path = layout / family.names_file
     try:
-        return _names(family, path, path.read_text("ascii").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise _incomplete(path, "a text file of class names", str(error)) from error
+        with open(path, "rb") as stream:
+            text = stream.read(_NAMES_LIMIT)
+    except OSError as error:
+        raise _unreadable(family, path, error) from error
+    return _names(family, path, text.decode("latin1").split())
 
 
 def _python_names(family: Family, layout: Path) -> tuple[str, ...]:
     file, key = family.python_names
     path = layout / file
-    if not path.is_file():
-        raise _incomplete(path, "a file that can be read", "no such file or directory")
-    meta = unpickling.load(path)
-    names = meta.get(key, []) if isinstance(meta, dict) else []
-    return _names(family, path, [n.decode("latin1") if isinstance(n, bytes) else str(n) for n in names])
+    names = _unpickled(family, path).get(key)
+    if not isinstance(names, list) or not all(isinstance(name, bytes | str) for name in names):
+        raise _incomplete(family, path, f"{key.decode()} as a list of names", _described(names))
+    return _names(family, path, [name.decode("latin1") if isinstance(name, bytes) else name for name in names])
 
 
 def _names(family: Family, path: Path, names: list[str]) -> tuple[str, ...]:
-    if len(names) != family.classes:
-        raise _incomplete(path, f"{family.classes} class names", f"{len(names)}")
+    if len(names) != family.classes or not all(name.isascii() and name.isprintable() for name in names):
+        raise _incomplete(family, path, f"{family.classes} class names in ASCII", f"{len(names)} names")
     return tuple(names)
 
 
@@ -203,5 +226,12 @@ def _images(parts: list[_Read], names: tuple[str, ...]) -> Images:
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels), names, MEAN, DEVIATION)
 
 
-def _incomplete(path: Path, expected: str, found: str) -> DataError:
-    return DataError(path, expected=expected, found=found, remedy="the data set is incomplete; get the archive anew")
+def _unreadable(family: Family, path: Path, error: OSError) -> DataError:
+    missing = isinstance(error, FileNotFoundError)
+    found = "none of that name" if missing else (error.strerror or str(error)).lower()
+    return _incomplete(family, path, "a file" if missing else "a file that can be read", found)
+
+
+def _incomplete(family: Family, path: Path, expected: str, found: str) -> DataError:
+    remedy = f"the data set is incomplete; remove it and unpack {family.archive.url} anew"
+    return DataError(path, expected=expected, found=found, remedy=remedy)

@@ -15,8 +15,9 @@ import torch
 
 from .images import ImageData, Images
 
-MEAN = (MEAN_PLACEHOLDER,)
-DEVIATION = (DEVIATION_PLACEHOLDER,)
+CLASSES = tuple("0123456789")
+MEAN = (0.3055,)
+DEVIATION = (0.3759,)
 """Of all pixels of the training images, in units of the full range."""
 
 
@@ -33,7 +34,6 @@ def load() -> ImageData:
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
-    classes = tuple("0123456789")
     return Images(
-        torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), classes, MEAN, DEVIATION, False
+        torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), CLASSES, MEAN, DEVIATION, False
     )

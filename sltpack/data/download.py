@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -38,7 +39,7 @@ def cache_folder() -> Path:
     chosen = os.environ.get("SLTPACK_CACHE")
     if chosen:
         return Path(chosen)
-    import pooch
+    import pooch  # type: ignore[import-untyped]
 
     return Path(pooch.os_cache("sltpack"))
 
@@ -81,6 +82,9 @@ def _download(archive: Archive, path: Path, description: str) -> None:
         try:
             download(archive.url, path, None)
         except (OSError, ValueError) as error:
+            response = getattr(error, "response", None)
+            if response is not None:
+                response.close()  # pooch leaves it open
             raise _failed(archive, f"an archive of {archive.size} bytes", _reason(error)) from error
 
 
@@ -106,7 +110,7 @@ def _unpack(archive: Archive, path: Path, unpacked: Path, members: tuple[str, ..
                     shutil.copyfileobj(source, out)
     except KeyError as error:
         raise _failed(archive, f"an archive with {unpacked.name}/{member}", "none of that name") from error
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise _failed(archive, "a whole .tar.gz archive", str(error)) from error
 
 

@@ -26,7 +26,7 @@ OPCODE_LIMIT = 1 << 20
 """Steps of a pickle, each of which can take memory without taking room in the file; CIFAR-100's has about 200 000."""
 TUPLE_LIMIT = 1 << 10
 """Tuples and frozen sets: to hash them when they are nested without end would overflow the stack."""
-_TYPE_CODES = frozenset(f"{kind}{size}" for kind, sizes in (("iu", "1248"), ("f", "248")) for size in sizes for kind in kind)
+_TYPE_CODES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 _NDARRAY = "numpy.ndarray"
 
@@ -155,7 +155,8 @@ def _values(raw: object, kind: object, shape: object, order: object) -> NDArray[
         raise _RefusedError("an array whose type, shape and bytes do not fit together")
     if order not in ("C", "F"):
         raise _RefusedError("an array in an unknown order")
-    return np.ndarray(shape, kind.dtype, bytes(raw), order="F" if order == "F" else "C")
+    values: NDArray[Any] = np.ndarray(shape, kind.dtype, bytes(raw), order="F" if order == "F" else "C")
+    return values
 
 
 def _text(value: object) -> str:

@@ -23,8 +23,14 @@ def conv(depth: int, width: float, classes: int, input_shape: tuple[int, int, in
 
     Returns:
         A module from images (B, C, H, W) to class scores (B, classes).
+
+    Raises:
+        ValueError: the images are too small to be halved so often.
     """
     channels, height, breadth = input_shape
+    smallest = 2 ** (depth // 2)
+    if min(height, breadth) < smallest:
+        raise ValueError(f"images of {height}x{breadth} pixels, where {smallest}x{smallest} are the least")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     number = 0
     for stage in STAGES[: depth // 2]:

@@ -114,20 +114,11 @@ def shapes(model: ModelSpec, builder: str | None = None, where: object = "model"
         Weight shapes by module name, in order.
 
     Raises:
-        RequestError: as `build`, or a layer has no weights because the input is too small.
+        RequestError: as `build` and `searchable`.
     """
     with torch.device("meta"):
         module = build(model, builder, where)
-    found = {name: tuple(weight.shape) for name, weight in searchable(module).items()}
-    for name, shape in found.items():
-        if math.prod(shape) == 0:
-            raise RequestError(
-                f"{where}: model {model.name}",
-                expected="an input large enough for the model's poolings",
-                found=f"a layer {name} of shape {list(shape)}",
-                remedy="choose a shallower model or larger images",
-            )
-    return found
+    return {name: tuple(weight.shape) for name, weight in searchable(module).items()}
 
 
 def _import(name: str) -> Builder:

@@ -15,9 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from .. import checkpoints
+from .. import header as headers
 from ..checkpoints import Checkpoint
-from ..data.images import ImageData, Images, augment, require_shape, split
-from ..errors import RequestError, SltpackError
+from ..data.images import VALIDATION_SHARE, ImageData, Images, augment, require_shape, split
+from ..errors import DataError, RequestError, SltpackError
 from ..evaluation import accuracy, predict
 from ..files import write_atomically
 from ..header import Source
@@ -85,11 +86,19 @@ def search(
     Raises:
         RequestError: the sparsity cannot be reached, the folder holds a run already, or one of other settings.
         MismatchError: the images do not fit the model.
+        DataError: there are too few.
         SltpackError: the loss is no longer a number.
         Interrupted: by Ctrl-C; a usable checkpoint is left.
     """
     _, classes, shape = describe(source.model)
     require_shape(data.train, shape, classes, f"model {source.model.name}")
+    if len(data.train) < VALIDATION_SHARE or not len(data.test):
+        raise DataError(
+            "data",
+            expected=f"at least {VALIDATION_SHARE} images to train and validate and one to test",
+            found=f"{len(data.train)} and {len(data.test)}",
+            remedy="add images",
+        )
     kept = searched_kept(source, settings.sparsity)
     everything = {**asdict(settings), **(noted or {})}
     start = _first(source, kept, settings, everything) if not resume else _last(folder, source, everything)
@@ -127,7 +136,7 @@ def _epochs(run: _Run, model: nn.Module, popup: EdgePopup, start: Checkpoint) ->
         try:
             for epoch in range(len(history), settings.epochs):
                 trained = _epoch(run, model, popup, optimizer, epoch, running)
-                classes = predict(model, run.validation, note="validate")
+                classes = predict(model, run.validation)
                 measured = {
                     "epoch": epoch + 1,
                     **trained,
@@ -219,11 +228,11 @@ def _first(source: Source, kept: int, settings: Settings, everything: Mapping[st
 
 def _last(folder: Path, source: Source, everything: Mapping[str, Any]) -> Checkpoint:
     last = checkpoints.load(folder / LAST)
-    theirs = {**last.settings, "source": replace(last.source, layers=())}
-    ours = {**everything, "source": replace(source, layers=())}
-    # The day and the version may be others; what the result depends on may not.
-    for name in ours.keys() - {"date", "sltpack"}:
-        if ours[name] != theirs.get(name):
+    theirs = {**headers.source_parts(last.source), **last.settings}
+    ours = {**headers.source_parts(source), **everything}
+    # The day and the version may be others; what the result depends on may not. The layers follow from the rest.
+    for name in ours:
+        if name not in ("date", "sltpack", "layers") and ours[name] != theirs.get(name):
             raise RequestError(
                 f"{folder / LAST}: {name}",
                 expected=f"{ours[name]!r}, as this call has it",

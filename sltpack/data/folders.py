@@ -1,0 +1,241 @@
+"""Folders of images: one folder for each class, in any format that Pillow reads."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import DataError, MismatchError, RequestError, SltpackError
+from ..progress import Bar, bar
+from .images import ImageData, Images
+
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+"""Of ImageNet's training images, as torchvision's models have them."""
+TEST_SHARE = 5
+"""One image in five tests where the folder has no test part of its own."""
+BYTES_LIMIT = 8 << 30
+"""Bytes of all pixels together, since they are kept in memory."""
+_MODES = {1: "L", 3: "RGB"}
+"""Pillow's names for numbers of channels."""
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    path: Path
+    label: int
+
+
+def load(path: Path, image_size: int | None) -> ImageData:
+    """Reads a folder of images, as RGB.
+
+    Where the folder has a `train` folder and a `test` or `val` folder (`test` if it has both), these are the parts,
+    with a folder for each class in both. Otherwise it has one folder for each class, and every fifth image of an
+    order that is always the same tests. Hidden files, and folders in class folders, are passed over.
+
+    Args:
+        path: the folder.
+        image_size: height and width, in pixels, to which all images are scaled, by the shorter side, and cropped, at
+            the centre; without it, all must have one size.
+
+    Returns:
+        The training and test images, [height, width, 3].
+
+    Raises:
+        RequestError: the image size is not positive.
+        DataError: there are fewer than two classes, a class has no image, a file is no image, the images have several
+            sizes, or they are too large for the memory.
+    """
+    if image_size is not None and image_size < 1:
+        raise RequestError("--image-size", expected="at least 1", found=f"{image_size}", remedy="choose a larger one")
+    names, train, test = _parts(path)
+    images = [*train, *test]
+    with bar(f"read {path.name}", len(images) * (1 if image_size else 2)) as running:
+        size = (image_size, image_size) if image_size else _common_size(images, running)
+        _require_memory(path, (len(images), *size, 3))
+        return ImageData(_read(train, names, size, running), _read(test, names, size, running))
+
+
+def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Reads one image in the shape that a model takes.
+
+    Args:
+        path: the file.
+        shape: channels (1 for grey, 3 for RGB), height and width; the image is scaled and cropped at the centre.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        MismatchError: the model takes another number of channels.
+        DataError: the file is no image, or too large for the memory.
+    """
+    channels, height, width = shape
+    if channels not in _MODES:
+        raise MismatchError(
+            path,
+            expected="a model of 1 or 3 channels",
+            found=f"one of {channels}",
+            remedy="run the model from Python on an array of your own",
+        )
+    _require_memory(path, (height, width, channels))
+    return _pixels(path, channels, (height, width))
+
+
+def _parts(path: Path) -> tuple[tuple[str, ...], list[_Labelled], list[_Labelled]]:
+    """Gives the names of the classes, the training images and the test images."""
+    train = path / "train"
+    test = next((path / name for name in ("test", "val") if os.path.isdir(path / name)), None)
+    if not os.path.isdir(train) or test is None:
+        names, images = _classes(path)
+        order = np.random.default_rng(0).permutation(len(images))
+        tests = {int(index) for index in order[::TEST_SHARE]}
+        return (
+            names,
+            [image for index, image in enumerate(images) if index not in tests],
+            [image for index, image in enumerate(images) if index in tests],
+        )
+    names, train_images = _classes(train)
+    test_names, test_images = _classes(test)
+    if names != test_names:
+        lone = sorted(set(names) ^ set(test_names))[0]
+        raise DataError(
+            path,
+            expected=f"the same class folders in train and {test.name}",
+            found=f"{lone} in {'train' if lone in names else test.name} only",
+            remedy="give every class a folder in both",
+        )
+    return names, train_images, test_images
+
+
+def _classes(path: Path) -> tuple[tuple[str, ...], list[_Labelled]]:
+    """Gives the names of the class folders, in order, and their images."""
+    names = tuple(_entries(path, folders=True))
+    if len(names) < 2:
+        raise DataError(
+            path,
+            expected="a folder of images for each of at least two classes",
+            found=f"{len(names)} folder{'' if len(names) == 1 else 's'}",
+            remedy="name the folder that holds the class folders",
+        )
+    images = []
+    for label, name in enumerate(names):
+        if not name.isprintable():
+            raise DataError(path, expected="class names of printable text", found=name, remedy="rename the folder")
+        files = _entries(path / name, folders=False)
+        if not files:
+            raise DataError(path / name, expected="at least one image", found="none", remedy="remove the empty class")
+        images += [_Labelled(path / name / file, label) for file in files]
+    return names, images
+
+
+def _entries(path: Path, *, folders: bool) -> list[str]:
+    """Gives the names of the folders, or of the files, in a folder, sorted, without hidden ones."""
+    try:
+        with os.scandir(path) as entries:
+            kept = [entry.name for entry in entries if (entry.is_dir() if folders else entry.is_file())]
+    except (OSError, ValueError) as error:
+        found = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise DataError(
+            path, expected="a folder that can be read", found=found.lower(), remedy="check its name and permissions"
+        ) from error
+    return sorted(name for name in kept if not name.startswith("."))
+
+
+def _common_size(images: list[_Labelled], running: Bar) -> tuple[int, int]:
+    """Gives the height and width that all images have, from their headers."""
+    first: tuple[int, int] | None = None
+    for image in images:
+        with _opened(image.path) as opened:
+            size = opened.height, opened.width
+        first = first or size
+        if size != first:
+            raise DataError(
+                image.path,
+                expected=f"{first[1]} x {first[0]} pixels, as {images[0].path.name} has",
+                found=f"{size[1]} x {size[0]}",
+                remedy="pass --image-size to scale and crop all images to one size",
+            )
+        running.advance()
+    assert first is not None  # every class has an image
+    return first
+
+
+def _read(images: list[_Labelled], names: tuple[str, ...], size: tuple[int, int], running: Bar) -> Images:
+    pixels = np.empty((len(images), *size, 3), np.uint8)
+    for index, image in enumerate(images):
+        pixels[index] = _pixels(image.path, 3, size)
+        running.advance()
+    labels = torch.tensor([image.label for image in images], dtype=torch.int64)
+    return Images(torch.from_numpy(pixels), labels, names, MEAN, DEVIATION)
+
+
+def _pixels(path: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = size
+    with _opened(path) as image:
+        plain = _with_channels(image, channels)
+        # Cuts before it scales, so that no picture between the two is larger than both.
+        fitted = ImageOps.fit(plain, (width, height), Image.Resampling.BILINEAR)
+        return np.array(fitted, np.uint8).reshape(height, width, channels)
+
+
+def _with_channels(image: Image.Image, channels: int) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Pillow would cut off what is above 255 of the 65535 grey values.
+        grey = np.clip(np.asarray(image, np.int64) >> 8, 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert(_MODES[channels])
+    return image.convert(_MODES[channels])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Opens an image, and tells whatever Pillow raises until it is closed as a fault of the file."""
+    if not os.path.isfile(path):
+        raise DataError(path, expected="an image file", found="no file of that name", remedy="check the name")
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as stream:
+            warnings.simplefilter("ignore")  # of odd metadata, and of transparency, which is left out
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(stream) as image:
+                _require_kind(path, image)
+                yield image
+    except SltpackError:
+        raise
+    except UnidentifiedImageError as error:
+        raise _no_image(path, "another file") from error
+    except Exception as error:  # a damaged image may raise nearly anything
+        raise _no_image(path, f"{type(error).__name__}: {error}") from error
+
+
+def _require_kind(path: Path, image: Image.Image) -> None:
+    if image.format == "EPS":
+        raise _no_image(path, "EPS, a program that Pillow has Ghostscript run")
+    # "I" is 16 bits deep in these formats, and of any depth in others.
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        raise _no_image(path, "pixels of more than 16 bits, without a known range")
+
+
+def _no_image(path: Path, found: str) -> DataError:
+    return DataError(
+        path, expected="an image that Pillow can read", found=found, remedy="convert it, or remove it from the folder"
+    )
+
+
+def _require_memory(path: Path, shape: tuple[int, ...]) -> None:
+    needed = int(np.prod(shape, dtype=object))
+    if needed > BYTES_LIMIT:
+        raise DataError(
+            path,
+            expected=f"at most {BYTES_LIMIT} bytes of pixels",
+            found=f"{needed}",
+            remedy="choose a smaller image size or fewer images",
+        )

@@ -1,0 +1,177 @@
+"""Wrong calls and strangers' files: one line on standard error, an exit status, nothing half done."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from sltpack.checkpoints import Checkpoint
+from sltpack.search import BEST
+from sltpack_cli.main import cli
+
+
+def refusal(*words: object, status: int) -> str:
+    """Runs a command that fails, and gives its one line without the mark in front."""
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == status, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[-1].startswith("Error: ")
+    return lines[-1].removeprefix("Error: ")
+
+
+@pytest.fixture(scope="module")
+def packed(run: tuple[Path, Checkpoint], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("packed") / "model.slt"
+    run[1].ticket()
+    assert CliRunner().invoke(cli, ["pack", str(run[0] / BEST), "-o", str(path)]).exit_code == 0
+    return path
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "unpack", "infer"])
+def test_no_such_file(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "none.slt"
+    more = {"unpack": ["-o", tmp_path / "out"], "infer": ["--data", "digits"]}.get(command, [])
+    assert refusal(command, path, *more, status=2) == (
+        f"{path}: expected a .slt file, found no such file or directory; check the name"
+    )
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "unpack", "infer"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "expected a .slt file (safetensors), found only 0 bytes; the file is damaged; get it anew"),
+        (
+            b"\x89PNG\r\n\x1a\n" + bytes(100),
+            "expected a .slt file (safetensors) with its whole header, found one that is cut, or of another kind (108 "
+            "bytes); the file is damaged; get it anew",
+        ),
+    ],
+)
+def test_files_of_another_kind(command: str, data: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.slt"
+    path.write_bytes(data)
+    more = {"unpack": ["-o", tmp_path / "out"], "infer": ["--data", "digits"]}.get(command, [])
+    assert refusal(command, path, *more, status=1) == f"{path}: {message}"
+
+
+def test_more_weights_than_allowed(packed: Path) -> None:
+    assert refusal("info", packed, "--max-weights", 1000, status=1).startswith(
+        f"{packed}: expected at most 1000 weights, "
+    )
+
+
+@pytest.mark.parametrize("command", ["pack", "unpack"])
+def test_an_output_that_exists(command: str, run: tuple[Path, Checkpoint], packed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine")
+    source = run[0] / BEST if command == "pack" else packed
+    assert refusal(command, source, "-o", out, status=2) == (
+        f"{out}: expected a name that is free, found a file of that name; choose another name or pass --force"
+    )
+    assert out.read_text() == "mine"
+    assert CliRunner().invoke(cli, [command, str(source), "-o", str(out), "--force"]).exit_code == 0
+    assert out.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize("command", ["pack", "unpack"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_a_place_that_cannot_be_written(
+    command: str, code: int, run: tuple[Path, Checkpoint], packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    source, out = run[0] / BEST if command == "pack" else packed, tmp_path / "out"
+    assert refusal(command, source, "-o", out, status=1) == (
+        f"{out}: expected a place that can be written, found {os.strerror(code).lower()}; nothing was written under that "
+        "name; check the folder, its permissions and the free space"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_missing(packed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "none" / "out"
+    assert "found no such file or directory" in refusal("unpack", packed, "-o", out, status=1)
+
+
+def test_wrong_calls_of_infer(packed: Path, tmp_path: Path) -> None:
+    how = "give either --data NAME, or --image and the files, as in: infer FILE --image a.png b.png"
+    assert refusal("infer", packed, status=2) == how
+    assert refusal("infer", packed, "--image", status=2) == how
+    assert refusal("infer", packed, "a.png", status=2) == how
+    assert refusal("infer", packed, "--data", "digits", "--image", "a.png", status=2) == how
+    assert refusal("infer", packed, "--data", "mnist", status=2) == (
+        "--data: expected one of cifar10, cifar100, digits, folder:PATH, found mnist; choose one of them"
+    )
+
+
+def test_images_of_another_shape_or_number_of_classes(packed: Path, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.new("RGB", (8, 8)).save(tmp_path / name / f"{number}.png")
+    data = f"folder:{tmp_path}"
+    assert refusal("infer", packed, "--data", data, status=1) == (
+        f"{data}: expected images of shape [1, 8, 8] (channels, height, width), found [3, 8, 8]; choose the data set that "
+        "the ticket was searched on"
+    )
+
+
+def test_data_that_is_missing(packed: Path, tmp_path: Path) -> None:
+    assert refusal("infer", packed, "--data", "cifar10", "--data-dir", tmp_path, status=1) == (
+        f"{tmp_path}: expected a folder cifar-10-batches-bin or cifar-10-batches-py, found neither; unpack the official "
+        "archive there (https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz), or leave --data-dir out"
+    )
+    assert "no_such_folder" in refusal("infer", packed, "--data", "folder:no_such_folder", status=1)
+
+
+def test_an_image_that_cannot_be_read(packed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"no image")
+    assert refusal("infer", packed, "--image", path, status=1).startswith(f"{path}: expected an image")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--model", "vgg"),
+            "model: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34 or package.module:builder, found 'vgg'; choose one of these",
+        ),
+        (("--sparsity", 0.9), "sparsity: expected 0.5..1, which these pruning and locking ratios can reach"),
+        (("--freeze", 1.5), "--freeze: expected a share in 0..1, found 1.5; choose another"),
+        (
+            ("--freeze", 0.5, "--lock", 0.1),
+            "--freeze: expected either --freeze, or --prune and --lock, found both; leave one of them out",
+        ),
+        (
+            ("--prune", 0.7, "--lock", 0.7),
+            "the freezing ratio: expected pruning and locking ratios of at most 1 together, found 0.7 + 0.7; lower one of them",
+        ),
+        (("--prune", -0.1), "the pruning ratio: expected a share in 0..1, found -0.1; choose another"),
+        (("--width", 0), "model: model conv2: expected a width"),
+    ],
+)
+def test_wrong_calls_of_search(options: tuple[object, ...], message: str, tmp_path: Path) -> None:
+    words = ("search", "--model", "conv2", "--data", "digits", "-o", tmp_path / "run", *options)
+    if "--sparsity" in options:
+        words = (*words, "--prune", 0.5, "--lock", 0.2)
+        message = "sparsity: expected 0.5..0.8"
+    assert refusal(*words, status=1 if "--width" in options else 2).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_of_a_strangers_text_reaches_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m\nb.slt"
+    message = refusal("info", path, status=2)
+    assert "\x1b" not in message
+    assert "a\\x1b[31m\\nb.slt" in message

@@ -1,0 +1,56 @@
+"""What several tests need: a small source network, and a small search on digits that is run once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sltpack import data, models
+from sltpack.checkpoints import Checkpoint
+from sltpack.data.images import ImageData
+from sltpack.header import Ratios, Seeds, Source
+from sltpack.search import Settings, search
+from sltpack.sources import make_source
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageData:
+    """All of the digits."""
+    return data.load("digits")
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits: ImageData) -> ImageData:
+    """As many digits as a search of a second takes."""
+    return replace(digits, train=digits.train.take(slice(0, 320)), test=digits.test.take(slice(0, 100)))
+
+
+SourceMaker = Callable[..., Source]
+
+
+def _make_small(
+    init: str = "skc", scale: str = "layer", model: str = "conv2", prune: float = 0.25, lock: float = 0.25
+) -> Source:
+    spec = models.spec(model, 0.125, 10, (1, 8, 8))
+    return make_source(spec, models.shapes(spec), init, scale, Seeds(3, 4), Ratios("epl", prune, lock))
+
+
+@pytest.fixture(scope="session")
+def small_source() -> SourceMaker:
+    """Makes a source network of some thousand weights for the digits."""
+    return _make_small
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, few_digits: ImageData) -> tuple[Path, Checkpoint]:
+    """A folder with a finished small search, and its checkpoint."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = Settings(sparsity=0.5, epochs=2, batch_size=32)
+    noted = {"data": "digits", "date": "2026-01-01", "sltpack": "test"}
+    return folder, search(_make_small(), few_digits, settings, folder, device=CPU, noted=noted)

@@ -1,0 +1,235 @@
+"""The unpickler admits arrays as every NumPy and Python spells them, and calls nothing else."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import pickle
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sltpack.data import unpickling
+from sltpack.errors import DataError
+
+REFUSED = "expected a pickle of numeric arrays and plain containers, found {}; the file is damaged or would run code; "
+REMEDY = "get the official archive"
+
+
+class Spelled:
+    """Something that pickles as a call of a function."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+def python_2_array(array: np.ndarray[Any, Any], code: bytes, order: bytes = b"|") -> bytes:
+    """Spells an array as cPickle of Python 2 and NumPy 1 do in protocol 2, whose strings are bytes."""
+    shape = b"".join(b"J" + struct.pack("<i", size) for size in array.shape)
+    raw = array.tobytes()
+    return (
+        b"cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85q\x04U\x01bq\x05\x87q\x06Rq\x07"
+        b"(K\x01(" + shape + b"tq\x08cnumpy\ndtype\nq\tU\x02" + code + b"q\nK\x00K\x01\x87q\x0bRq\x0c(K\x03U\x01"
+        b"" + order + b"q\rNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tq\x0ebI00\nT" + struct.pack("<i", len(raw)) + raw
+    ) + b"q\x0ftq\x10b"
+
+
+def loaded(tmp_path: Path, data: bytes) -> dict[Any, Any]:
+    path = tmp_path / "batch"
+    path.write_bytes(data)
+    return unpickling.load(path)
+
+
+def message(tmp_path: Path, data: bytes) -> str:
+    with pytest.raises(DataError) as caught:
+        loaded(tmp_path, data)
+    start = f"{tmp_path / 'batch'}: "
+    assert str(caught.value).startswith(start)
+    return str(caught.value)[len(start) :]
+
+
+def refused(found: str) -> str:
+    return REFUSED.format(found) + REMEDY
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("kind", ["u1", "<i8", ">f4", "f2"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_in_every_protocol(tmp_path: Path, protocol: int, kind: str, order: Any) -> None:
+    array = np.array(np.arange(12).reshape(3, 4), dtype=kind, order=order)
+    found = loaded(tmp_path, pickle.dumps({b"data": array, "names": ["a", b"b"], b"n": -5}, protocol))
+    assert type(found[b"data"]) is np.ndarray
+    assert found[b"data"].dtype == array.dtype
+    np.testing.assert_array_equal(found[b"data"], array)
+    assert (found["names"], found[b"n"]) == (["a", b"b"], -5)
+
+
+@pytest.mark.parametrize("module", ["numpy.core", "numpy._core"])
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_arrays_of_old_and_new_numpy(tmp_path: Path, module: str, protocol: int) -> None:
+    data = pickle.dumps({b"data": np.arange(3, dtype=np.uint8)}, protocol)
+    written = b"numpy.core" if b"numpy.core" in data else b"numpy._core"
+    other = module.encode()
+    parts = data.split(written)
+    for index, part in enumerate(parts[:-1]):
+        parts[index] = part[:-1] + bytes([part[-1] + len(other) - len(written)])  # the length of the module's name
+    framed = other.join(parts)
+    framed = framed[:3] + struct.pack("<Q", len(framed) - 11) + framed[11:]
+    assert other in framed
+    np.testing.assert_array_equal(loaded(tmp_path, framed)[b"data"], [0, 1, 2])
+
+
+def test_pickles_of_python_2(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    wide = np.arange(6, dtype=">i4").reshape(2, 3)
+    data = b"\x80\x02}q\x00(U\x04dataq\x01" + python_2_array(array, b"u1")
+    data += b"U\x04wide" + python_2_array(wide, b"i4", b">") + b"U\x06labels](K\x01K\x07eu."
+    found = loaded(tmp_path, data)
+    assert found[b"labels"] == [1, 7]
+    np.testing.assert_array_equal(found[b"data"], array)
+    np.testing.assert_array_equal(found[b"wide"], wide)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "named"),
+    [
+        (os.system, ("exit 1",), f"{os.system.__module__}.system"),
+        (builtins.eval, ("1",), "builtins.eval"),
+        (builtins.getattr, ("a", "b"), "builtins.getattr"),
+        (subprocess.check_output, ("false",), "subprocess.check_output"),
+        (np.fromfile, ("/etc/hostname",), "numpy.fromfile"),
+        (np.load, ("x.npy",), "numpy.load"),
+        (pickle.loads, (b"",), "_pickle.loads"),
+        (bytearray, (1 << 40,), "builtins.bytearray"),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_refuses_functions(
+    tmp_path: Path, function: Callable[..., Any], arguments: tuple[Any, ...], named: str, inside: bool
+) -> None:
+    spelled: Any = Spelled(function, *arguments)
+    if inside:
+        nested = np.empty(1, dtype=object)
+        nested[0] = spelled
+        spelled = nested
+    data = pickle.dumps({b"data": spelled}, 4)
+    # In an array of objects the refusal of the type comes first: its values are never looked at.
+    assert message(tmp_path, data) == refused("an array of type O8" if inside else named)
+
+
+def test_the_refusal_is_what_keeps_the_code_from_running(tmp_path: Path) -> None:
+    data = pickle.dumps({b"data": Spelled(os.mkdir, str(tmp_path / "made"))})
+    message(tmp_path, data)
+    assert not (tmp_path / "made").exists()
+    pickle.loads(data)
+    assert (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.array([None]), "an array of type O8"),
+        (np.zeros(1, [("a", "u1"), ("b", "O")]), "an array of type V9"),
+        (np.zeros(1, [("a", "u1")]), "an array of type V1"),
+        (np.array(["text"]), "an array of type U4"),
+        (np.array(["2024-01-01"], dtype="M8[D]"), "an array of type M8"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_refuses_arrays_that_are_not_numeric(
+    tmp_path: Path, array: np.ndarray[Any, Any], found: str, protocol: int
+) -> None:
+    assert message(tmp_path, pickle.dumps({b"data": array}, protocol)) == refused(found)
+
+
+U1 = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR"
+EMPTY = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (U1 + b"(K\x03U\x01|U\x01xNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb", "an array of a compound type"),
+        (U1 + b"K\x03b", "an array of a compound type"),
+        (U1 + b"(K\x03U\x01INNNtb", "an array of a compound type"),
+        (b"cnumpy\ndtype\n(K\x00tR", "a data type that is no text"),
+        (EMPTY + b"K\x00b", "an array of an unknown version"),
+        (
+            EMPTY + b"(K\x01(J\x00\x00\x00\x10t" + U1 + b"I00\nU\x03abctb",
+            "an array whose type, shape and bytes do not fit together",
+        ),
+        (
+            EMPTY + b"(K\x01(J\xff\xff\xff\xffJ\xfd\xff\xff\xfft" + U1 + b"I00\nU\x03abctb",
+            "an array whose type, shape and bytes do not fit together",
+        ),
+        (EMPTY + b"(K\x01(K\x03tNI00\nU\x03abctb", "an array whose type, shape and bytes do not fit together"),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(K\x00K\x00\x85U\x01btR", "an array of an unknown class"),
+        (b"cnumpy._core.numeric\n_frombuffer\n(U\x01a" + U1 + b"(K\x01tU\x01KtR", "an array in an unknown order"),
+        (b"c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R", "bytes in an unknown spelling"),
+        (b"c_codecs\nencode\n}U\x0c__defaults__)sb", "a change of a function"),
+        (b"cnumpy.core.multiarray\nscalar\n", "numpy.core.multiarray.scalar"),
+        (b"r\xff\xff\xff\x7f", "memo entry 2147483647"),
+        (b"p2147483647\n", "memo entry 2147483647"),
+        (b"]" + b"0]" * (1 << 20), "more than 1048576 steps"),
+        (b"K\x01" + b"\x85" * 2000, "more than 1024 tuples"),
+        (b"cos\nsys\x1b[31mtem\n", r"os.sys\x1b[31mtem"),
+    ],
+)
+def test_refuses_crafted_pickles(tmp_path: Path, body: bytes, found: str) -> None:
+    start = b"\x80\x02}U\x04data"
+    assert message(tmp_path, start + body + b"s.") == refused(found)
+
+
+def test_arrays_cannot_be_called_or_written_to(tmp_path: Path) -> None:
+    called = b"\x80\x02}U\x04datacnumpy\nndarray\nJ\xff\xff\xff\x7f\x85Rs."
+    assert message(tmp_path, called) == (
+        "expected a whole pickle, found TypeError: 'str' object is not callable; get the archive anew"
+    )
+    written = b"\x80\x02}U\x04data" + EMPTY + b"K\x00K\x01ss."
+    assert "does not support item assignment" in message(tmp_path, written)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, -2])
+def test_refuses_cut_files(tmp_path: Path, cut: int) -> None:
+    data = pickle.dumps({b"data": np.zeros(100, np.uint8)})
+    assert message(tmp_path, data[:cut]).startswith("expected a whole pickle, found ")
+
+
+def test_refuses_what_is_no_dictionary(tmp_path: Path) -> None:
+    assert message(tmp_path, pickle.dumps([1])) == "expected a pickled dictionary, found list; get the archive anew"
+
+
+def test_refuses_large_files_before_it_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "batch"
+    with open(path, "wb") as stream:
+        stream.truncate((1 << 28) + 1)  # a hole, which takes no room on the disk
+    with pytest.raises(DataError) as caught:
+        unpickling.load(path)
+    assert str(caught.value) == (
+        f"{path}: expected a pickle of at most 268435456 bytes, found 268435457; get the archive anew"
+    )
+
+
+def test_refuses_missing_files(tmp_path: Path) -> None:
+    path = tmp_path / "none"
+    with pytest.raises(DataError) as caught:
+        unpickling.load(path)
+    assert str(caught.value) == (
+        f"{path}: expected a file that can be read, found no such file or directory; get the archive anew"
+    )
+
+
+def test_the_helper_that_spells_python_2_spells_what_pickle_reads() -> None:
+    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    modern = python_2_array(array, b"u1").replace(b"numpy.core", b"numpy._core")
+    stream = io.BytesIO(b"\x80\x02" + modern + b".")
+    np.testing.assert_array_equal(pickle.Unpickler(stream, encoding="bytes").load(), array)

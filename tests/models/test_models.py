@@ -1,0 +1,130 @@
+"""The networks have the weights that the literature counts, and fit what they are given."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sltpack import models
+from sltpack.errors import FormatError, RequestError
+from sltpack.header import ModelSpec
+
+
+def sizes(name: str, width: float = 1.0, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32)) -> list[int]:
+    return [math.prod(s) for s in models.shapes(models.spec(name, width, classes, shape)).values()]
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "layers"),
+    [
+        ("conv2", 4300992, 5),
+        ("conv4", 2425024, 7),
+        ("conv6", 2261184, 9),
+        ("conv8", 5275840, 11),
+        ("resnet18", 11164352, 21),
+        ("resnet34", 21265088, 37),
+    ],
+)
+def test_weights_at_width_one(name: str, weights: int, layers: int) -> None:
+    assert sum(sizes(name)) == weights
+    assert len(sizes(name)) == layers
+
+
+def test_conv6_layer_by_layer() -> None:
+    assert sizes("conv6") == [1728, 36864, 73728, 147456, 294912, 589824, 1048576, 65536, 2560]
+
+
+@pytest.mark.parametrize("name", sorted(models.MODELS))
+@pytest.mark.parametrize(("width", "classes", "shape"), [(0.125, 7, (1, 16, 24)), (0.3, 100, (4, 33, 16))])
+def test_any_width_classes_and_input(name: str, width: float, classes: int, shape: tuple[int, int, int]) -> None:
+    model = models.build(models.spec(name, width, classes, shape))
+    assert model(torch.zeros(2, *shape)).shape == (2, classes)
+    assert all(not isinstance(m, nn.BatchNorm2d) or not m.affine for m in model.modules())
+
+
+def test_resnet_shortcuts_are_searched() -> None:
+    shapes = models.shapes(models.spec("resnet18", 1.0, 10, (3, 32, 32)))
+    assert [name for name in shapes if "shortcut" in name] == [f"blocks.{n}.shortcut.0" for n in (2, 4, 6)]
+
+
+def test_no_memory_is_taken_for_shapes() -> None:
+    assert sum(sizes("conv8", 1000.0)) > 4e12
+
+
+@pytest.mark.parametrize(
+    ("name", "builder", "message"),
+    [
+        (
+            "vgg",
+            None,
+            "m.slt: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34 or package.module:builder, "
+            "found 'vgg'; choose one of these",
+        ),
+        (
+            "some.code:build",
+            None,
+            "m.slt: model some.code:build: expected --model with the same name, since a file never runs code by itself, "
+            "found no --model; if you trust that code, pass --model some.code:build",
+        ),
+        (
+            "some.code:build",
+            "other:build",
+            "m.slt: model some.code:build: expected --model with the same name, since a file never runs code by itself, "
+            "found --model other:build; if you trust that code, pass --model some.code:build",
+        ),
+        (
+            "no_such_package:build",
+            "no_such_package:build",
+            "--model no_such_package:build: expected package.module:function that can be imported, found No module named "
+            "'no_such_package'; install the package or run from its folder",
+        ),
+        (
+            "math:pi",
+            "math:pi",
+            "--model math:pi: expected a function, found float; name a builder",
+        ),
+        (
+            "math:sqrt",
+            "math:sqrt",
+            "m.slt: model math:sqrt: expected a builder that takes width, classes and input_shape, found TypeError: "
+            "math.sqrt() takes no keyword arguments; mend the builder or choose another input shape or width",
+        ),
+    ],
+)
+def test_unknown_models(name: str, builder: str | None, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        models.build(models.spec(name, 1.0, 10, (3, 32, 32)), builder, "m.slt")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"width": 1.0, "classes": 10, "input_shape": [3, 32, 32], "depth": 5},
+        {"width": 1e9, "classes": 10, "input_shape": [3, 32, 32]},
+        {"width": "wide", "classes": 10, "input_shape": [3, 32, 32]},
+        {"width": 1.0, "classes": 0, "input_shape": [3, 32, 32]},
+        {"width": 1.0, "classes": 10, "input_shape": [3, 32]},
+        {"width": 1.0, "classes": 10, "input_shape": [3, 32, 10**6]},
+    ],
+)
+def test_arguments_from_a_file_are_checked(arguments: dict[str, object]) -> None:
+    with pytest.raises(FormatError) as caught:
+        models.build(ModelSpec("conv2", arguments), where="m.slt")
+    assert str(caught.value) == (
+        "m.slt: model conv2: expected a width of up to 1024, classes, and an input_shape of three sizes up to 65536, "
+        f"found {arguments}; choose other arguments"
+    )
+
+
+def test_an_input_too_small() -> None:
+    with pytest.raises(RequestError) as caught:
+        models.shapes(models.spec("conv8", 1.0, 10, (1, 8, 8)))
+    assert str(caught.value) == (
+        "model: model conv8: expected a builder that takes width, classes and input_shape, found ValueError: images of 8x8 "
+        "pixels, where 16x16 are the least; mend the builder or choose another input shape or width"
+    )

@@ -1,0 +1,181 @@
+"""The search on real images: it learns, it repeats itself bit for bit, and it survives being stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sltpack import checkpoints
+from sltpack.checkpoints import Checkpoint
+from sltpack.data.images import ImageData, Images
+from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
+from sltpack.evaluation import accuracy, predict
+from sltpack.header import Source
+from sltpack.inference import build
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, loop, search, search_images
+
+SourceMaker = Callable[..., Source]
+SETTINGS = Settings(sparsity=0.5, epochs=2, batch_size=32)
+CPU = torch.device("cpu")
+
+
+def stopping_after(calls: int) -> Callable[..., torch.Tensor]:
+    """A `predict` that is interrupted by Ctrl-C when it is called once more."""
+    count = 0
+
+    def interrupted(model: torch.nn.Module, images: Images, **others: Any) -> torch.Tensor:
+        nonlocal count
+        count += 1
+        if count > calls:
+            raise KeyboardInterrupt
+        return predict(model, images, **others)
+
+    return interrupted
+
+
+@pytest.mark.parametrize(("init", "precision"), [("skc", "float32"), ("ku", "float32"), ("skc", "bfloat16")])
+def test_a_search_finds_what_chance_does_not(tmp_path: Path, init: str, precision: str) -> None:
+    settings = Settings(sparsity=0.5, epochs=4, batch_size=32, precision=precision)
+    found = search_images("conv2", "digits", tmp_path / "run", settings, freeze=0.5, init=init, width=0.25)
+    assert found.metrics["test_accuracy"] > 0.7
+    history = found.metrics["history"]
+    assert history[-1]["loss"] < history[0]["loss"] / 1.5
+
+
+def test_what_the_folder_holds(run: tuple[Path, Checkpoint]) -> None:
+    folder, found = run
+    best = torch.load(folder / BEST, weights_only=True)
+    assert set(best) == {
+        *("format", "version", "model", "init", "scale", "seeds", "ratios", "layers", "kept", "scores", "threshold"),
+        *("buffers", "settings", "metrics", "momentum"),
+    }
+    assert best["scores"].shape == (found.source.searched,)
+    assert int((best["scores"].abs() >= best["threshold"]).sum()) == best["kept"]
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert max(line["validation_accuracy"] for line in lines) == found.metrics["validation_accuracy"]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, METRICS])
+
+
+def test_the_same_call_gives_the_same_ticket(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    again = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert torch.equal(again.scores, run[1].scores)
+    other = search(small_source(), few_digits, replace(SETTINGS, seed=1), tmp_path / "other", device=CPU)
+    assert not torch.equal(other.scores, run[1].scores)
+
+
+@pytest.mark.parametrize("whole_epochs", [0, 1])
+def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
+    run: tuple[Path, Checkpoint],
+    few_digits: ImageData,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole_epochs: int,
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "predict", stopping_after(whole_epochs))
+        with pytest.raises(Interrupted) as caught:
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert str(caught.value) == (
+        f"{tmp_path}: expected 2 epochs, found Ctrl-C after {whole_epochs}; ckpt.pt holds the best ticket so far; the "
+        "same command with --resume goes on"
+    )
+    assert caught.value.exit_status == 130
+    ticket = checkpoints.load(tmp_path / BEST).ticket()
+    assert ticket.source.kept == round(0.5 * ticket.source.size)
+    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert torch.equal(resumed.scores, run[1].scores)
+    assert resumed.metrics == run[1].metrics
+
+
+def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, found = run
+    seen = []
+
+    def noting(model: torch.nn.Module, images: Images, **others: Any) -> torch.Tensor:
+        seen.append(predict(model, images, **others))
+        return seen[-1]
+
+    monkeypatch.setattr(loop, "predict", noting)
+    settings = Settings(**{name: found.settings[name] for name in asdict(SETTINGS)})
+    noted = {name: value for name, value in found.settings.items() if name not in asdict(SETTINGS)}
+    source = replace(found.source)
+    search(source, few_digits, settings, folder, device=CPU, noted=noted, resume=True)
+    of_ticket = predict(build(checkpoints.load(folder / BEST).ticket()), few_digits.test)
+    assert torch.equal(seen[-1], of_ticket)
+    assert accuracy(of_ticket, few_digits.test.labels) == found.metrics["test_accuracy"]
+
+
+def test_a_folder_in_use_is_refused(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, run[0], device=CPU)
+    assert str(caught.value) == (
+        f"{run[0]}: expected a folder without a search, found one with checkpoints; go on with --resume, or choose "
+        "another folder"
+    )
+
+
+def test_other_options_on_resume_are_refused(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker
+) -> None:
+    folder, found = run
+    noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
+    for source, settings, name, ours, theirs in (
+        (small_source(), replace(SETTINGS, epochs=5), "epochs", "5", "2"),
+        (small_source("ku"), SETTINGS, "init", "'ku'", "'skc'"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            search(source, few_digits, settings, folder, device=CPU, noted=noted, resume=True)
+        assert str(caught.value) == (
+            f"{folder / LAST}: {name}: expected {ours}, as this call has it, found {theirs}; resume with the options that "
+            "the search began with"
+        )
+
+
+def test_resume_without_a_search(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert str(caught.value) == (
+        f"{tmp_path / LAST}: expected a checkpoint, found no such file or directory; make one with sltpack search"
+    )
+
+
+def test_a_loss_that_is_no_number(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+    broken = replace(few_digits, train=replace(few_digits.train, deviation=(0.0,)))
+    with pytest.raises(SltpackError) as caught:
+        search(small_source(), broken, SETTINGS, tmp_path, device=CPU)
+    assert str(caught.value) == (
+        "epoch 1: expected a finite loss, found nan; try a lower --learning-rate or --precision float32; the epochs "
+        "before are kept"
+    )
+
+
+def test_images_that_do_not_fit(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+    wide = replace(few_digits, train=replace(few_digits.train, pixels=few_digits.train.pixels.repeat(1, 1, 2, 1)))
+    with pytest.raises(MismatchError, match=r"^model conv2: expected images of shape \[1, 8, 8\]"):
+        search(small_source(), wide, SETTINGS, tmp_path, device=CPU)
+    few = replace(few_digits, train=few_digits.train.take(slice(0, 4)))
+    with pytest.raises(DataError) as caught:
+        search(small_source(), few, SETTINGS, tmp_path, device=CPU)
+    assert str(caught.value) == (
+        "data: expected at least 5 images to train and validate and one to test, found 4 and 100; add images"
+    )
+
+
+def test_a_sparsity_out_of_reach(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"^sparsity: expected 0\.25"):
+        search(small_source(), few_digits, replace(SETTINGS, sparsity=0.9), tmp_path, device=CPU)
+    assert not list(tmp_path.iterdir())

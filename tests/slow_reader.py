@@ -1,0 +1,159 @@
+"""A second reader of `.slt` files, written from docs/format.md alone: plain integers and the standard library.
+
+It shares no line with sltpack, so where the two disagree, one of them or the page is wrong. It is slow (about 10
+microseconds for a weight) and checks what decides the bits; it does not insist on the one string of bytes.
+"""
+
+import hashlib
+import json
+import math
+import struct
+from dataclasses import dataclass
+
+ITEM_BYTES = {"F32": 4, "F16": 2, "U8": 1}
+WEIGHTS, FREEZING = 0, 1
+
+
+class SlowReaderError(ValueError):
+    """The file does not say what docs/format.md says."""
+
+
+@dataclass(frozen=True)
+class SlowTicket:
+    """What a `.slt` file says. Masks, bits and weights have one entry for each layer, in the file's order."""
+
+    header: dict  # the slt entry
+    freezing: list  # -1 pruned, +1 locked, 0 searched, for each position
+    supermask: list  # 0 or 1, for each searched position
+    weights: list  # float32 little-endian, bytes
+    buffers: dict  # name -> (dtype, shape, bytes)
+
+
+def expect(condition, message):
+    if not condition:
+        raise SlowReaderError(message)
+
+
+def philox(counter, key):
+    """Philox4x64-10: four 64-bit words."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        low, high = 0xD2E7470EE14C6C93 * c[0], 0xCA5A826395121157 * c[2]
+        c = [(high >> 64) ^ c[1] ^ k[0], high % 2**64, (low >> 64) ^ c[3] ^ k[1], low % 2**64]
+        k = [(k[0] + 0x9E3779B97F4A7C15) % 2**64, (k[1] + 0xBB67AE8584CAA73B) % 2**64]
+    return c
+
+
+def stream(seed, layer, purpose, length):
+    """The first bytes of the stream of a layer for a purpose."""
+    blocks = (philox([b + 1, 0, 0, 0], [seed, 2 * layer + purpose]) for b in range(-(-length // 32)))
+    return b"".join(word.to_bytes(8, "little") for block in blocks for word in block)[:length]
+
+
+def draws(data):
+    """Bytes as 32-bit little-endian integers."""
+    return [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data), 4)]
+
+
+def float32(x):
+    """A float64 rounded to float32."""
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+def bit(data, j):
+    """Bit j of a string of bytes, least significant first."""
+    return data[j // 8] >> j % 8 & 1
+
+
+def freezing_mask(seed, layer, n, T_p, T_f):
+    return [-1 if u < T_p else 1 if u < T_f else 0 for u in draws(stream(seed, layer, FREEZING, 4 * n))]
+
+
+def units(init, seed, layer, n):
+    """The integers that the step scales."""
+    if init == "skc":
+        data = stream(seed, layer, WEIGHTS, -(-n // 8))
+        return [1 - 2 * bit(data, i) for i in range(n)]
+    return [2 * (u >> 8) + 1 - 2**24 for u in draws(stream(seed, layer, WEIGHTS, 4 * n))]
+
+
+def step(init, fan_in, a, b):
+    """The float32 that the units are multiplied by; the division of the two integers is rounded once."""
+    if init == "skc":
+        return float32(math.sqrt((2 * a) / (fan_in * b)))
+    return float32(math.sqrt((6 * a) / (fan_in * b)) * 2.0**-24)
+
+
+def container(data):
+    """The slt text, the tensors `{name: (dtype, shape, bytes)}` and nothing else; checks file_sha256."""
+    expect(len(data) >= 8, "no header length")
+    length = int.from_bytes(data[:8], "little")
+    expect(length <= len(data) - 8 and length % 8 == 0, "header length")
+    header = json.loads(data[8 : 8 + length].decode("utf-8"))
+    body = data[8 + length :]
+    expect(next(iter(header)) == "__metadata__", "the first entry is not __metadata__")
+    metadata = header.pop("__metadata__")
+    expect(list(metadata) == ["slt", "file_sha256"], "entries of __metadata__")
+    expect(list(header)[-1:] == ["supermask"], "the last tensor is not the supermask")
+
+    tensors, position = {}, 0
+    for name, entry in header.items():
+        expect(list(entry) == ["dtype", "shape", "data_offsets"], f"entries of {name}")
+        begin, end = entry["data_offsets"]
+        expect(begin == position <= end <= len(body), f"offsets of {name}")
+        expect(end - begin == math.prod(entry["shape"]) * ITEM_BYTES[entry["dtype"]], f"bytes of {name}")
+        expect(begin % ITEM_BYTES[entry["dtype"]] == 0, f"alignment of {name}")
+        tensors[name] = (entry["dtype"], entry["shape"], body[begin:end])
+        position = end
+    expect(position == len(body), "bytes behind the last tensor")
+
+    order = [(["F32", "F16"].index(tensors[name][0]), name) for name in header if name != "supermask"]
+    expect(all(name.startswith("buffer.") for _, name in order), "a tensor that is no buffer")
+    expect(order == sorted(order), "order of the buffers")
+    expect(tensors["supermask"][0] == "U8" and len(tensors["supermask"][1]) == 1, "the supermask is no list of bytes")
+    expect(hashlib.sha256(metadata["slt"].encode("utf-8") + body).hexdigest() == metadata["file_sha256"], "file_sha256")
+    return metadata["slt"], tensors
+
+
+def read(data: bytes) -> SlowTicket:
+    """The ticket in the bytes of a `.slt` file."""
+    text, tensors = container(data)
+    header = json.loads(text)
+    expect(header["version"] == 1, "version")
+    expect(header["codec"] == "raw", "codec")
+    expect(header["init"] in ("ku", "skc"), "init")
+    expect(header["scale"] in ("none", "layer", "global"), "scale")
+    rows = header["layers"]
+    n_all, kept_all = sum(math.prod(row[1]) for row in rows), sum(row[6] for row in rows)
+
+    payload = tensors["supermask"][2]
+    searched_all = sum(math.prod(shape) - pruned - locked for _, shape, _, _, pruned, locked, _ in rows)
+    expect(len(payload) == -(-searched_all // 8), "length of the supermask")
+    string = [bit(payload, j) for j in range(8 * len(payload))]
+    expect(not any(string[searched_all:]), "padding of the supermask")
+
+    masks, supermask, weights, begin = [], [], [], 0
+    for layer, (name, shape, T_p, T_f, pruned, locked, kept) in enumerate(rows):
+        n = math.prod(shape)
+        expect(0 <= T_p <= T_f <= 2**32, f"thresholds of {name}")
+        mask = freezing_mask(header["seeds"]["freezing"], layer, n, T_p, T_f)
+        expect((mask.count(-1), mask.count(1)) == (pruned, locked), f"frozen positions of {name}")
+        bits = string[begin : begin + mask.count(0)]
+        begin += len(bits)
+        expect(sum(bits) == kept - locked, f"ones in {name}")
+
+        fan_in = math.prod(shape[1:])
+        a, b = {"none": (1, 1), "layer": (n, kept), "global": (n_all, kept_all)}[header["scale"]]
+        effective, unread = [0.0] * n, iter(bits)
+        if kept > 0:
+            factor = step(header["init"], fan_in, a, b)
+            for i, unit in enumerate(units(header["init"], header["seeds"]["weights"], layer, n)):
+                if mask[i] == 1 or (mask[i] == 0 and next(unread)):
+                    effective[i] = float32(unit * factor)
+        masks.append(mask)
+        supermask.append(bits)
+        weights.append(struct.pack(f"<{n}f", *effective))
+    expect(hashlib.sha256(b"".join(weights)).hexdigest() == header["weights_sha256"], "weights_sha256")
+
+    buffers = {name.removeprefix("buffer."): tensor for name, tensor in tensors.items() if name != "supermask"}
+    return SlowTicket(header, masks, supermask, weights, buffers)

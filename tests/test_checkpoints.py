@@ -1,0 +1,162 @@
+"""Checkpoints: what is in them, the ticket that they give, and the strangers' files that are refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sltpack import checkpoints
+from sltpack.checkpoints import Checkpoint
+from sltpack.errors import FormatError, LimitError, RequestError, SltpackError
+from sltpack.header import Source
+from sltpack.search import BEST
+
+
+@pytest.fixture
+def values(run: tuple[Path, Checkpoint]) -> dict[str, Any]:
+    loaded: dict[str, Any] = torch.load(run[0] / BEST, weights_only=True)
+    return loaded
+
+
+def refusal(tmp_path: Path, values: object) -> str:
+    """Saves values as a checkpoint and gives the message with which it is refused, the path left out."""
+    path = tmp_path / "c.pt"
+    torch.save(values, path)
+    with pytest.raises(FormatError) as caught:
+        checkpoints.load(path)
+    return str(caught.value).removeprefix(str(path))
+
+
+def test_round_trip(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path = tmp_path / "copy.pt"
+    run[1].save(path)
+    copy = checkpoints.load(path)
+    assert replace(copy, scores=run[1].scores) == run[1]
+    assert torch.equal(copy.scores, run[1].scores)
+
+
+def test_the_ticket_keeps_the_largest_scores(run: tuple[Path, Checkpoint]) -> None:
+    found = run[1]
+    ticket = found.ticket()
+    bits = np.concatenate([ticket.supermask_bits(index) for index in range(len(ticket.source.layers))])
+    sizes = found.scores.abs().numpy()
+    assert bits.sum() == found.kept
+    assert sizes[bits].min() == found.threshold > sizes[~bits].max()
+    assert ticket.source.sparsity == pytest.approx(0.5, abs=1e-4)
+    assert ticket.about == {
+        "data": "digits",
+        "epochs": "2",
+        "date": "2026-01-01",
+        "validation_accuracy": f"{found.metrics['validation_accuracy']:.4f}",
+        "test_accuracy": f"{found.metrics['test_accuracy']:.4f}",
+        "sltpack": "test",
+    }
+
+
+def test_half_buffers(small_source: Callable[..., Source]) -> None:
+    source = small_source(model="resnet18")
+    scores = torch.arange(source.searched, dtype=torch.float32)
+    buffers = {"norm.running_mean": torch.tensor([0.1, 2.0])}
+    found = Checkpoint(source, 5, scores, 0.0, buffers, {}, {})
+    assert found.ticket().buffers["norm.running_mean"].dtype == np.float32
+    half = found.ticket(half_buffers=True).buffers["norm.running_mean"]
+    assert half.dtype == np.float16
+    assert half.tolist() == [np.float16(0.1), 2.0]
+    large = replace(found, buffers={"norm.running_var": torch.tensor([1e6])})
+    with pytest.raises(SltpackError) as caught:
+        large.ticket(half_buffers=True)
+    assert str(caught.value) == (
+        "buffer norm.running_var: expected numbers that fit float16, up to 65504, found 1e+06; pack with --buffers f32"
+    )
+
+
+class Malicious:
+    """A pickle that would run a command."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.proof),)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+def test_a_pickle_that_would_run_code(tmp_path: Path, save: Callable[[object, Path], object]) -> None:
+    path, proof = tmp_path / "evil.pt", tmp_path / "proof"
+    save({"format": checkpoints.FORMAT, "scores": Malicious(proof)}, path)
+    with pytest.raises(FormatError) as caught:
+        checkpoints.load(path)
+    assert str(caught.value) == (
+        f"{path}: expected a checkpoint of tensors and plain values, found a pickle that names code to run, or a damaged "
+        "file; make one with sltpack search"
+    )
+    assert not proof.exists()
+
+
+def test_another_tools_checkpoint(tmp_path: Path) -> None:
+    assert refusal(tmp_path, {"state_dict": {"conv1.weight": torch.zeros(3)}}) == (
+        ": expected a checkpoint of sltpack search, found another tool's checkpoint, without scores; make one with "
+        "sltpack search"
+    )
+    assert refusal(tmp_path, torch.zeros(3)) == (
+        ": expected a checkpoint of sltpack search, found Tensor; make one with sltpack search"
+    )
+
+
+def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
+    searched = len(values["scores"])
+    expected = f"float32 [{searched}], one for each searched weight"
+    made = "; make one with sltpack search"
+    for change, message in (
+        ({"scores": None}, f": scores: expected {expected}, found none{made}"),
+        ({"scores": torch.zeros(3)}, f": scores: expected {expected}, found float32 [3]{made}"),
+        (
+            {"scores": torch.zeros(searched).double()},
+            f": scores: expected {expected}, found float64 [{searched}]{made}",
+        ),
+        ({"momentum": [0.0]}, f": momentum: expected {expected}, found list{made}"),
+        (
+            {"scores": torch.full((searched,), torch.nan)},
+            ": scores: expected finite numbers, found others; search again at a lower rate",
+        ),
+        ({"kept": searched + 1}, f": kept: expected an integer in 0..{searched}, found {searched + 1}{made}"),
+        ({"kept": 1.5}, f": kept: expected an integer in 0..{searched}, found 1.5{made}"),
+        ({"buffers": {"x": 1}}, f": buffers: expected float32 tensors, found others{made}"),
+        ({"threshold": "high"}, f": threshold: expected a number, found 'high'{made}"),
+        ({"metrics": None}, f": expected settings and metrics, found none{made}"),
+        ({"version": 2}, ": expected version 1 of the checkpoint, found version 2; use the sltpack that wrote it"),
+        (
+            {"init": "magic"},
+            ": init: expected ku or skc, found 'magic'; read the file with a newer sltpack, or get it anew",
+        ),
+    ):
+        assert refusal(tmp_path, {**values, **change}) == message
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 5000])
+def test_a_file_that_is_cut(run: tuple[Path, Checkpoint], tmp_path: Path, length: int) -> None:
+    path = tmp_path / "cut.pt"
+    path.write_bytes((run[0] / BEST).read_bytes()[:length])
+    with pytest.raises(FormatError, match=r"make one with sltpack search$"):
+        checkpoints.load(path)
+
+
+def test_more_weights_than_allowed(run: tuple[Path, Checkpoint]) -> None:
+    with pytest.raises(LimitError):
+        checkpoints.load(run[0] / BEST, max_weights=run[1].source.size - 1)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        checkpoints.load(tmp_path / "none.pt")
+    assert str(caught.value) == (
+        f"{tmp_path / 'none.pt'}: expected a checkpoint, found no such file or directory; make one with sltpack search"
+    )

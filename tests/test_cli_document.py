@@ -1,0 +1,38 @@
+"""docs/cli.md is what the commands say of themselves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from sltpack_cli.main import cli
+
+PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
+_HEAD = """\
+# The commands
+
+Made from `sltpack COMMAND --help` by `python tests/test_cli_document.py`; a test fails where this page is stale.
+
+Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C.
+Errors are one line on standard error. Progress is drawn on standard error, and only in a terminal.
+"""
+
+
+def page() -> str:
+    """Writes the page anew."""
+    parts = [_HEAD]
+    for name in cli.commands:
+        shown = CliRunner().invoke(cli, [name, "--help"], prog_name="sltpack", terminal_width=100)
+        parts.append(f"## {name}\n\n```text\n{shown.stdout}```\n")
+    return "\n".join(parts)
+
+
+def test_the_page_is_not_stale() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run: python tests/test_cli_document.py"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
+    sys.stderr.write(f"{PAGE} written\n")

@@ -1,0 +1,115 @@
+"""docs/format.md, executed: its examples, its tables against the program's constants, its whole file against ours."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load as load_safetensors
+
+from sltpack import container, header
+from sltpack.container import Container
+from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
+from sltpack.tickets import Ticket
+
+PAGE = (Path(__file__).parents[1] / "docs" / "format.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    """What the page's examples leave behind, once all of them have given what the page says."""
+    found: dict[str, Any] = {}
+    examples = doctest.DocTestParser().get_doctest(PAGE, found, "docs/format.md", "docs/format.md", 0)
+    told: list[str] = []
+    result = doctest.DocTestRunner(verbose=False).run(examples, out=told.append, clear_globs=False)
+    assert result.failed == 0, "".join(told)
+    assert result.attempted > 20
+    return examples.globs
+
+
+def table(first_cell: str) -> list[list[str]]:
+    """The rows of the table whose first heading it is, heading and rule left out."""
+    lines = PAGE.split(f"| {first_cell} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def quoted(text: str) -> tuple[str, ...]:
+    """The JSON texts that stand in code marks."""
+    return tuple(re.findall(r'`"(\w+)"`', text))
+
+
+def test_every_example_gives_what_the_page_says(names: dict[str, Any]) -> None:
+    assert len(names["file"]) == 529
+
+
+def test_a_wrong_example_is_seen() -> None:
+    wrong = PAGE.replace("'0b05'", "'0b06'")
+    examples = doctest.DocTestParser().get_doctest(wrong, {}, "page", "page", 0)
+    assert doctest.DocTestRunner(verbose=False).run(examples, out=lambda _: None).failed == 1
+
+
+def test_keys_of_the_slt_entry() -> None:
+    rows = {key.strip("`"): value for key, value in table("key")}
+    assert tuple(rows) == header.KEYS
+    assert rows["version"] == str(header.VERSION)
+    assert quoted(rows["init"]) == header.INITS
+    assert quoted(rows["scale"]) == header.SCALES
+    assert quoted(rows["codec"]) == header.CODECS
+    assert quoted(rows["ratios"]) == header.METHODS
+    assert re.findall(r"`(prune|lock|method)`", rows["ratios"]) == [field.name for field in fields(Ratios)]
+    assert re.findall(r"`(\w+)`", rows["seeds"]) == [field.name for field in fields(Seeds)]
+    assert f"0..2^{header.SEED_LIMIT.bit_length() - 1} - 1" in rows["seeds"]
+    assert len(re.search(r"`\[(name, .*)\]`", rows["layers"])[1].split(", ")) == len(fields(Layer))  # type: ignore[index]
+
+
+def test_limits_of_the_layers() -> None:
+    assert f"of 2 to {header.MAX_DIMENSIONS} dimensions" in PAGE
+    assert f"0 <= T_p <= T_f <= 2^{header.THRESHOLD_ONE.bit_length() - 1}" in PAGE
+
+
+def test_tensors() -> None:
+    rows = {name.strip("`"): dtype for name, dtype, *_ in table("tensor")}
+    assert rows == {"buffer.NAME": " or ".join(container.ITEM_SIZES), "supermask": "U8"}
+
+
+def test_scales() -> None:
+    rows = [[cell.strip("`") for cell in row] for row in table("scale")]
+    assert tuple(row[0] for row in rows) == header.SCALES
+
+
+def ticket_of_the_page(names: dict[str, Any]) -> Ticket:
+    layer = Layer("linear", (2, 2), 0, 0, 0, 0, 0)
+    source = Source(ModelSpec("example:tiny", {}), "skc", "layer", Seeds(7, 8), Ratios("epl", 0.0, 0.0), (layer,))
+    return Ticket.create(source, [np.array([0, 1, 1, 0], np.bool_)], {}, {})
+
+
+def test_whole_file_is_what_sltpack_writes(names: dict[str, Any]) -> None:
+    ticket = ticket_of_the_page(names)
+    assert container.encode(ticket.to_container()) == names["file"]
+    assert header.to_text(Header(ticket.source, "raw", names["weights_sha256"], {})) == names["slt"]
+
+
+def test_whole_file_is_read_by_sltpack(names: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "page.slt"
+    path.write_bytes(names["file"])
+    found = container.read(path)
+    assert isinstance(found, Container)
+    ticket = Ticket.from_container(found, path)
+    assert ticket.weights(0).ravel().tolist() == names["weights"]
+    ticket.check(ticket.digest())
+
+
+def test_whole_file_is_read_by_safetensors(names: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "page.slt"
+    path.write_bytes(names["file"])
+    assert {name: values.tolist() for name, values in load_safetensors(names["file"]).items()} == {"supermask": [6]}
+    with safe_open(path, "numpy") as opened:
+        assert opened.metadata()["slt"] == names["slt"]
+        assert list(opened.keys()) == ["supermask"]
+        assert opened.get_tensor("supermask").tolist() == [6]

@@ -1,0 +1,179 @@
+"""The fast writer and reader against the slow reader, which was written from docs/format.md alone."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import sltpack
+from sltpack import container, freezing
+from sltpack.header import ModelSpec, Ratios, Seeds, Source
+from sltpack.ratios import Counts
+from sltpack.tickets import Ticket
+
+GOLDEN = Path(__file__).with_name("golden") / "two-layers.slt"
+GOLDEN_SHA256 = "3ebaaaff4446335c2b3cc908ca7e7a377ac23c918e1b30d8258e81ae9138677c"
+REMADE = "a missing or changed golden file is a fault, never made anew: files out there have to be read for ever"
+
+
+def load_slow_reader() -> Any:
+    path = Path(__file__).with_name("slow_reader.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+slow_reader = load_slow_reader()
+
+seeds = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 2**63, 2**64 - 1]))
+shares = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1))
+# Of 2 to 4 dimensions, and few enough weights for a reader that takes 10 microseconds for each.
+shapes = st.tuples(st.integers(1, 7), st.integers(1, 7)) | st.tuples(*[st.integers(1, 4)] * 3)
+shapes |= st.tuples(*[st.integers(1, 3)] * 4)
+names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+texts |= st.sampled_from(["\"", "\\", "\n\r\t\0", "é😀\x7f"])
+    ['"', "\\", "\n\r\t\0", "é😀\x7f"]
+)
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> Source:
+    table = draw(st.dictionaries(names, shapes, min_size=1, max_size=4))
+    f, share_pruned = draw(shares), draw(shares)
+    counts = []
+    for shape in table.values():
+        frozen = round(f * math.prod(shape))
+        pruned = round(share_pruned * frozen)
+        counts.append(Counts(pruned, frozen - pruned))
+    of_weights, of_freezing = draw(seeds), draw(seeds)
+    return Source(
+        ModelSpec("example", draw(st.sampled_from([{}, {"width": 0.25, "classes": 3, "input_shape": [1, 2, 2]}]))),
+        draw(st.sampled_from(["ku", "skc"])),
+        draw(st.sampled_from(["none", "layer", "global"])),
+        Seeds(of_weights, of_freezing),
+        Ratios("erk", draw(shares), draw(shares)),
+        freezing.freeze(of_freezing, list(table), list(table.values()), counts),
+    )
+
+
+@st.composite
+def tickets(draw: st.DrawFn) -> Ticket:
+    source = draw(sources())
+    density = draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
+    random = np.random.default_rng(draw(st.integers(0, 9)))
+    masks = [random.random(layer.searched) < density for layer in source.layers]
+    buffers = {
+        f"buffer.{name}": random.standard_normal(shape).astype(dtype)
+        for name, dtype, shape in draw(
+            st.lists(
+                st.tuples(names, st.sampled_from(["f4", "f2"]), st.sampled_from([(), (1,), (3,), (2, 1, 2)])),
+                max_size=4,
+            )
+        )
+    }
+    return Ticket.create(source, masks, buffers, draw(st.dictionaries(texts, texts, max_size=3)))
+
+
+def compare(ticket: Ticket, data: bytes) -> None:
+    """Compares a ticket with what the slow reader finds in its file, bit by bit."""
+    slow = slow_reader.read(data)
+    layers = ticket.source.layers
+    assert [row[0] for row in slow.header["layers"]] == [layer.name for layer in layers]
+    for index, layer in enumerate(layers):
+        assert slow.freezing[index] == ticket.freezing_mask(index).ravel().tolist()
+        assert slow.supermask[index] == ticket.supermask_bits(index).tolist()
+        assert slow.weights[index] == ticket.weights(index).astype("<f4").tobytes()
+        assert tuple(slow.header["layers"][index][1]) == layer.shape
+    assert slow.header["about"] == ticket.about
+    assert slow.header["seeds"] == {"weights": ticket.source.seeds.weights, "freezing": ticket.source.seeds.freezing}
+    assert slow.buffers == {
+        name: ({4: "F32", 2: "F16"}[values.itemsize], list(values.shape), values.tobytes())
+        for name, values in ticket.buffers.items()
+    }
+
+
+@given(tickets())
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_both_readers_find_the_same_bits(ticket: Ticket) -> None:
+    data = container.encode(ticket.to_container())
+    compare(ticket, data)
+    compare(Ticket.from_container(container.decode(data), "test"), data)
+
+
+@pytest.mark.parametrize("scale", ["none", "layer", "global"])
+@pytest.mark.parametrize("init", ["ku", "skc"])
+@pytest.mark.parametrize(("prune", "lock"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.5, 0.5), (0.0, 0.5), (0.5, 0.0)])
+def test_edges_of_freezing(init: str, scale: str, prune: float, lock: float) -> None:
+    table = {"conv": (4, 3, 3, 2), "linear": (2, 9)}
+    sizes = [math.prod(shape) for shape in table.values()]
+    counts = [Counts(int(prune * size), int(lock * size)) for size in sizes]
+    layers = freezing.freeze(2**64 - 1, list(table), list(table.values()), counts)
+    source = Source(ModelSpec("example", {}), init, scale, Seeds(0, 2**64 - 1), Ratios("epl", prune, lock), layers)
+    masks = [np.arange(layer.searched) % 3 == index for index, layer in enumerate(layers)]
+    ticket = Ticket.create(source, masks, {}, {})
+    assert source.searched == sum(sizes) - int(prune * sum(sizes)) - int(lock * sum(sizes))
+    compare(ticket, container.encode(ticket.to_container()))
+
+
+def changed(data: bytes, key: str, value: object) -> bytes:
+    """The file with another entry in its slt text, and a right file_sha256."""
+    length = int.from_bytes(data[:8], "little")
+    header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+    slt = json.loads(header["__metadata__"]["slt"]) | {key: value}
+    text = json.dumps(slt, ensure_ascii=False)
+    header["__metadata__"] = {"slt": text, "file_sha256": hashlib.sha256(text.encode() + body).hexdigest()}
+    encoded = json.dumps(header, ensure_ascii=False).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return struct.pack("<Q", len(encoded)) + encoded + body
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("version", 2, "version"),
+        ("codec", "other", "codec"),
+        ("scale", "other", "scale"),
+        ("weights_sha256", "0" * 64, "weights_sha256"),
+        ("seeds", {"weights": 1, "freezing": 1}, "frozen positions of conv"),
+        ("seeds", {"weights": 2, "freezing": 20240220}, "weights_sha256"),
+    ],
+)
+def test_the_slow_reader_refuses(key: str, value: object, message: str) -> None:
+    data = GOLDEN.read_bytes()
+    slow_reader.read(changed(data, "about", {}))
+    with pytest.raises(slow_reader.SlowReaderError, match=message):
+        slow_reader.read(changed(data, key, value))
+    with pytest.raises(slow_reader.SlowReaderError, match="file_sha256"):
+        slow_reader.read(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def test_golden_file_is_read_by_both_and_written_again(tmp_path: Path) -> None:
+    assert GOLDEN.is_file(), REMADE
+    data = GOLDEN.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == GOLDEN_SHA256, REMADE
+    ticket = sltpack.load(GOLDEN)
+    compare(ticket, data)
+    ticket.check(ticket.digest())
+    # Some of each kind: in the conv layer, pruned, locked, searched and kept, searched and not kept.
+    layer = ticket.source.layers[0]
+    assert (layer.pruned, layer.locked, layer.searched, layer.kept) == (11, 22, 21, 33)
+    assert struct.pack(">4f", *ticket.weights(0).ravel()[:4]).hex() == "3df9641d000000003ecf21db3efa190d"
+    assert {name: (values.dtype.name, values.tolist()) for name, values in ticket.buffers.items()} == {
+        "norm.running_mean": ("float32", [0.5, -1.25, 2**-149]),
+        "norm.running_var": ("float16", [1.0, 65504.0, 2**-24]),
+    }
+    sltpack.save(ticket, tmp_path / "copy.slt")
+    assert (tmp_path / "copy.slt").read_bytes() == data
