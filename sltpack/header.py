@@ -392,7 +392,6 @@ class _Reader:
         impossible = (
             (prune_threshold == 0 and pruned > 0)
             or (prune_threshold == freeze_threshold and locked > 0)
-            or (prune_threshold == THRESHOLD_ONE and pruned < size)
             or (freeze_threshold == THRESHOLD_ONE and pruned + locked < size)
         )
         if impossible:

@@ -323,7 +323,7 @@ def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, c
     def check(temporary: Path) -> None:
         size = ticket.source.size
         copy = Ticket.from_container(containers.read(temporary, max(size, MAX_WEIGHTS)), path)
-        if copy.digest() != ticket.digest() or ticket.digest() != ticket.weights_sha256:
+        if copy.digest() != ticket.weights_sha256:
             raise OutputError(
                 path,
                 expected="a file that gives the ticket's weights again, bit for bit",

@@ -18,6 +18,9 @@ from sltpack.sources import make_source
 
 CPU = torch.device("cpu")
 
+# The networks here are so small that a second thread only waits for the first.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def digits() -> ImageData:

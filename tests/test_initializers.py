@@ -81,12 +81,14 @@ def test_the_step_is_one_exact_division_and_one_root(fan_in: int, a: int, b: int
     assert step("ku", fan_in, (a, b)).dtype == step("skc", fan_in, (a, b)).dtype == np.float32
 
 
-def test_the_products_under_the_root_are_not_rounded() -> None:
-    # As float64, 3 * (2^53 + 1) would lose its last bits before the division.
-    a, b = 2**53 + 1, 2**53 - 1
-    exact = Fraction(2 * a, 3 * b)
-    assert float(exact) != 2.0 * float(a) / (3.0 * float(b))
-    assert step("skc", 3, (a, b)) == float32(math.sqrt(float(exact)))
+def test_nothing_is_rounded_before_the_one_division() -> None:
+    # The root lies in the middle between two float32 numbers, so that any earlier rounding shows.
+    root = 3 * 2**23 + 3
+    a, b = 49 * root**2, 2**51
+    assert step("skc", 49, (a, b)) == float32(root * 2.0**-25)
+    assert step("skc", 49, (a, b)) != float32(math.sqrt(2 / 49 * a / b))
+    assert step("ku", 3 * 49, (a, b)) == float32(root * 2.0**-49)
+    assert step("ku", 3 * 49, (a, b)) != float32(math.sqrt(6 / (3 * 49) * a / b) * 2.0**-24)
 
 
 @pytest.mark.parametrize("init", INITS)

@@ -44,9 +44,7 @@ shapes = st.tuples(st.integers(1, 7), st.integers(1, 7)) | st.tuples(*[st.intege
 shapes |= st.tuples(*[st.integers(1, 3)] * 4)
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-texts |= st.sampled_from(["\"", "\\", "\n\r\t\0", "é😀\x7f"])
-    ['"', "\\", "\n\r\t\0", "é😀\x7f"]
-)
+texts |= st.sampled_from(['"', "\\", "\n\r\t\0", "é😀\x7f"])
 
 
 @st.composite

@@ -17,7 +17,7 @@ from . import unpickling
 from .download import Archive, cache_folder, fetch
 from .images import ImageData, Images
 
-CIFAR10_CLASSES = tuple(["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"])
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.491, 0.482, 0.447)
 DEVIATION = (0.247, 0.243, 0.262)
 """Of CIFAR-10's training images, as the paper's code has them; used for both sets."""

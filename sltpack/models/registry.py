@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -123,6 +125,9 @@ def shapes(model: ModelSpec, builder: str | None = None, where: object = "model"
 
 def _import(name: str) -> Builder:
     module_name, _, function_name = name.partition(":")
+    # An installed command, unlike python -m, does not look for modules in the working folder.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
     try:
         function = getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError, ValueError) as error:

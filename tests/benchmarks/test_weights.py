@@ -1,0 +1,90 @@
+"""Regenerating the weights of ResNet-18, and packing and unpacking them, against the raw draws that they need."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sltpack import checkpoints, models
+from sltpack.checkpoints import Checkpoint
+from sltpack.export import write_weights
+from sltpack.header import Ratios, Seeds, Source
+from sltpack.layers import buffers
+from sltpack.sources import make_source, searched_kept
+from sltpack.tickets import Ticket, load, save
+
+Pairs = Callable[..., None]
+MEMORY_LIMIT = 64 << 20
+"""Bytes above those of the result."""
+
+
+def checkpoint_of(init: str) -> Checkpoint:
+    """ResNet-18 with half of its weights frozen and random scores."""
+    spec = models.spec("resnet18", 1.0, 10, (3, 32, 32))
+    source = make_source(spec, models.shapes(spec), init, "none", Seeds(1, 2), Ratios("epl", 0.25, 0.25))
+    scores = torch.from_numpy(np.random.default_rng(3).standard_normal(source.searched, np.float32))
+    state = buffers(models.build(spec))
+    return Checkpoint(source, searched_kept(source, 0.5), scores, 0.0, state, {}, {})
+
+
+@pytest.fixture(scope="module")
+def ku() -> Ticket:
+    return checkpoint_of("ku").ticket()
+
+
+def raw_draws(source: Source) -> Callable[[], None]:
+    """As many bytes from Philox as the weights need: four of each layer's two streams for each weight."""
+
+    def draw() -> None:
+        for index, layer in enumerate(source.layers):
+            for purpose in (0, 1):
+                np.random.Philox(key=[1, 2 * index + purpose]).random_raw(layer.size // 2)
+
+    return draw
+
+
+@pytest.mark.parametrize("init", ["ku", "skc"])
+def test_weights(pairs: Pairs, init: str) -> None:
+    ticket = checkpoint_of(init).ticket()
+    layers = range(len(ticket.source.layers))
+    pairs(
+        lambda: [ticket.weights(index) for index in layers],
+        raw_draws(ticket.source),
+        f"all weights of resnet18 ({init}, freezing 0.5) by raw draws",
+    )
+
+
+def test_memory_above_the_weights(ku: Ticket) -> None:
+    tracemalloc.start()
+    layers = [ku.weights(index) for index in range(len(ku.source.layers))]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    above = peak - sum(values.nbytes for values in layers)
+    print(f"{above / 2**20:.1f} MiB above the weights at the peak")
+    assert above < MEMORY_LIMIT
+
+
+def test_pack(pairs: Pairs, tmp_path: Path) -> None:
+    checkpoint = checkpoint_of("ku")
+    checkpoint.save(tmp_path / "ckpt.pt")
+    pairs(
+        lambda: save(checkpoints.load(tmp_path / "ckpt.pt").ticket(), tmp_path / "model.slt", force=True),
+        raw_draws(checkpoint.source),
+        "pack of resnet18 by raw draws",
+        rounds=7,
+    )
+
+
+def test_unpack(pairs: Pairs, tmp_path: Path, ku: Ticket) -> None:
+    save(ku, tmp_path / "model.slt")
+    pairs(
+        lambda: write_weights(load(tmp_path / "model.slt"), tmp_path / "weights.safetensors", force=True),
+        raw_draws(ku.source),
+        "unpack of resnet18 by raw draws",
+        rounds=7,
+    )

@@ -1,0 +1,51 @@
+"""Regenerated weights in files that other tools read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sltpack.checkpoints import Checkpoint
+from sltpack.errors import FormatError, OutputError, RequestError
+from sltpack.export import FORMATS, write_weights
+from sltpack.tickets import Ticket
+
+
+@pytest.fixture
+def ticket(run: tuple[Path, Checkpoint]) -> Ticket:
+    plain = run[1].ticket()
+    return replace(plain, buffers={"norm.running_mean": np.array([0.5, 1.5], np.float16)})
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("parts", [False, True])
+def test_what_is_written(ticket: Ticket, tmp_path: Path, file_format: str, parts: bool) -> None:
+    path = tmp_path / "weights"
+    count = write_weights(ticket, path, file_format=file_format, parts=parts)
+    state = load_file(path) if file_format == "safetensors" else torch.load(path, weights_only=True)
+    layers = ticket.source.layers
+    assert len(state) == count == len(layers) * (4 if parts else 1) + 1
+    assert state["norm.running_mean"].dtype == torch.float32
+    for index, layer in enumerate(layers):
+        assert np.array_equal(state[layer.parameter].numpy(), ticket.weights(index))
+        if parts:
+            assert np.array_equal(state[f"freezing.{layer.parameter}"].numpy(), ticket.freezing_mask(index))
+            assert int(state[f"supermask.{layer.parameter}"].sum()) == layer.searched_kept
+
+
+def test_nothing_is_overwritten_or_left_behind(ticket: Ticket, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_text("mine")
+    with pytest.raises(RequestError):
+        write_weights(ticket, path)
+    with pytest.raises(FormatError):
+        write_weights(replace(ticket, weights_sha256="0" * 64), path, force=True)
+    assert path.read_text() == "mine"
+    with pytest.raises(OutputError):
+        write_weights(ticket, tmp_path / "none" / "weights")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["weights"]
