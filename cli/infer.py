@@ -60,6 +60,7 @@ def command(
             "give either --data NAME, or --image and the files, as in: infer FILE --image a.png b.png"
         )
 
+    from sltpack.errors import one_line
     from sltpack.inference import classify_files, score_on
 
     if images:
@@ -68,7 +69,7 @@ def command(
             click.echo(json.dumps([{"file": str(path), "classes": likely} for path, likely in ranked]))
             return
         for path, likely in ranked:
-            click.echo(f"{path}: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in likely))
+            click.echo(one_line(f"{path}: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in likely)))
         return
     assert data_name is not None
     result = score_on(

@@ -30,6 +30,7 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     from sltpack import container
     from sltpack.accounting import account
     from sltpack.bundled import locate
+    from sltpack.errors import one_line
 
     ticket = container.read(locate(file), max_weights)
     found = account(ticket)
@@ -46,10 +47,10 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
         f"{found.entropy_bits / found.searched:.3f} a searched weight" if found.searched else "nothing searched"
     )
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
-    out.print(Text.assemble((file, "bold"), f"  {source.model.name} ({arguments})"))
+    out.print(Text.assemble((one_line(file), "bold"), one_line(f"  {source.model.name} ({arguments})")))
     about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items() if key != "classes")
     if about:
-        out.print(Text(about))
+        out.print(Text(one_line(about)))
     out.print()
     out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
     out.print(f"paper's count  {found.paper_bits:>13,} bits, one a searched weight")

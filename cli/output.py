@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sltpack.accounting import Account
+from sltpack.errors import one_line
 
 BAR_CELLS = 28
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -21,7 +22,8 @@ def print_parts(name: str, account: Account) -> None:
     """Prints the size of a file and the chart of its parts."""
     out = console()
     out.print(
-        Text.assemble((name, "bold"), f"  {account.file_bits:,} bits = {account.file_bits // 8:,} bytes"), no_wrap=True
+        Text.assemble((one_line(name), "bold"), f"  {account.file_bits:,} bits = {account.file_bits // 8:,} bytes"),
+        no_wrap=True,
     )
     out.print(parts_chart(account))
 
@@ -61,7 +63,9 @@ def layer_table(account: Account) -> Table:
     for layer in account.layers:
         counts = (layer.weights, layer.pruned, layer.locked, layer.searched, layer.kept)
         shape = "x".join(map(str, layer.shape))
-        table.add_row(Text(layer.name), shape, *(f"{count:,}" for count in counts), f"{layer.entropy_bits:,.0f}")
+        table.add_row(
+            Text(one_line(layer.name)), shape, *(f"{count:,}" for count in counts), f"{layer.entropy_bits:,.0f}"
+        )
     return table
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import sltpack
 from sltpack import container, freezing
+from sltpack.errors import FormatError
 from sltpack.header import ModelSpec, Ratios, Seeds, Source
 from sltpack.ratios import Counts
 from sltpack.tickets import Ticket
@@ -131,9 +132,9 @@ def changed(data: bytes, key: str, value: object) -> bytes:
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     slt = json.loads(header["__metadata__"]["slt"]) | {key: value}
-    text = json.dumps(slt, ensure_ascii=False)
+    text = json.dumps(slt, ensure_ascii=False, separators=(",", ":"))
     header["__metadata__"] = {"slt": text, "file_sha256": hashlib.sha256(text.encode() + body).hexdigest()}
-    encoded = json.dumps(header, ensure_ascii=False).encode()
+    encoded = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
     return struct.pack("<Q", len(encoded)) + encoded + body
 
@@ -156,6 +157,30 @@ def test_the_slow_reader_refuses(key: str, value: object, message: str) -> None:
         slow_reader.read(changed(data, key, value))
     with pytest.raises(slow_reader.SlowReaderError, match="file_sha256"):
         slow_reader.read(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (slice(4, 7), [12, 21, 32]),  # another share of pruned and locked, the searched ones and the bits as before
+        (slice(4, 7), [10, 23, 34]),
+        (slice(2, 4), [0x10000000, 2972820578]),  # thresholds that lead to other counts
+        (slice(2, 4), [1199726485, 0xC0000000]),
+        (slice(2, 4), [1199726485, 0xA0000000]),
+    ],
+)
+def test_counts_that_the_keys_contradict_are_refused_by_both(column: slice, values: list[int]) -> None:
+    data = GOLDEN.read_bytes()
+    rows = slow_reader.read(data).header["layers"]
+    rows[0][column] = values
+    lying = changed(data, "layers", rows)
+    with pytest.raises(slow_reader.SlowReaderError, match="frozen positions of conv"):
+        slow_reader.read(lying)
+    ticket = Ticket.from_container(container.decode(lying), "file.slt")
+    with pytest.raises(
+        FormatError, match=r"layer conv: expected .*, as the layer table says, found .* by the thresholds"
+    ):
+        ticket.check(ticket.digest())
 
 
 def test_golden_file_is_read_by_both_and_written_again(tmp_path: Path) -> None:

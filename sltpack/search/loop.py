@@ -46,7 +46,7 @@ class Interrupted(SltpackError):
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same through a search."""
+    """All that a search works with."""
 
     source: Source
     settings: Settings
@@ -54,7 +54,18 @@ class _Run:
     folder: Path
     train: Images
     validation: Images
-    device: torch.device
+    model: nn.Module
+    popup: EdgePopup
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def device(self) -> torch.device:
+        return self.popup.scores.device
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; the ragged end of its order is left out, and the next order is another."""
+        return max(1, len(self.train) // self.settings.batch_size)
 
 
 def search(
@@ -90,8 +101,95 @@ def search(
         SltpackError: the loss is no longer a number.
         Interrupted: by Ctrl-C; a usable checkpoint is left.
     """
+    _require_fitting(source, data)
+    kept = searched_kept(source, settings.sparsity)
+    everything = {**asdict(settings), **(noted or {})}
+    model = build(source.model, builder).to(device)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if resume:
+        start = _last(folder, source, everything)
+    else:
+        _require_unused(folder)
+        scores = first_scores(source, settings.seed)
+        start = Checkpoint(source, kept, scores, 0.0, _copied(model), everything, {"epoch": 0, "history": []})
+        folder.mkdir(parents=True, exist_ok=True)
+        start.save(folder / LAST)
+    _restore(model, start)
+    popup = EdgePopup(model, source, kept, start.scores.to(device))
+    train, validation = (part.to(device) for part in split(data.train, settings.seed))
+    optimizer = _optimizer(popup, settings, start.momentum)
+    run = _Run(source, settings, everything, folder, train, validation, model, popup, optimizer)
+    _epochs(run, list(start.metrics["history"]))
+    return _finish(run, data.test)
+
+
+def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
+    total = run.settings.epochs
+    with bar("search", run.steps * total, run.steps * len(history)) as running:
+        try:
+            for epoch in range(len(history), total):
+                best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
+                words = f"best {best:.3f}" if history else ""
+                trained = _epoch(run, epoch, running, f"epoch {epoch + 1}/{total} {words}")
+                reached = accuracy(predict(run.model, run.validation), run.validation.labels)
+                history.append({"epoch": epoch + 1, **trained, "validation_accuracy": reached})
+                state = _state(run, {**history[-1], "history": history})
+                if reached > best:
+                    state.save(run.folder / BEST)
+                momentum = run.optimizer.state[run.popup.scores]["momentum_buffer"]
+                replace(state, momentum=momentum).save(run.folder / LAST)
+                lines = "".join(json.dumps(entry) + "\n" for entry in history)
+                write_atomically(run.folder / METRICS, lines.encode(), force=True)
+        except KeyboardInterrupt as error:
+            raise _interrupted(run, history) from error
+
+
+def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
+    settings, train, steps = run.settings, run.train, run.steps
+    # Every epoch has its own source of chance, so that a search can go on from any of them.
+    random = np.random.default_rng([settings.seed, 2, epoch])
+    order = torch.from_numpy(random.permutation(len(train))).to(run.device)
+    size = min(settings.batch_size, len(train))
+    losses, right = torch.zeros((), device=run.device), torch.zeros((), device=run.device)
+    mean_loss, train_accuracy, reported = math.inf, 0.0, 0
+    half = torch.autocast(run.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+    run.model.train()
+    for step in range(steps):
+        index = order[step * size : (step + 1) * size]
+        pixels, labels = augment(train.pixels[index], train.flips, random), train.labels[index]
+        with half:
+            scores = run.model(train.normalise(pixels))  # (B, classes)
+        loss = functional.cross_entropy(scores.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.popup.take_gradient()
+        for group in run.optimizer.param_groups:
+            group["lr"] = settings.rate((epoch * steps + step) / (settings.epochs * steps))
+        run.optimizer.step()
+        run.popup.apply()
+        losses += loss.detach()
+        right += (scores.argmax(1) == labels).sum()
+        done = step + 1
+        if done % _REPORT_EVERY == 0 or done == steps:
+            mean_loss, train_accuracy = float(losses) / done, float(right) / (done * size)
+            _require_finite(mean_loss, epoch)
+            running.advance(done - reported, f"{words} loss {mean_loss:.3f} accuracy {train_accuracy:.3f}")
+            reported = done
+    return {"loss": mean_loss, "train_accuracy": train_accuracy}
+
+
+def _optimizer(popup: EdgePopup, settings: Settings, momentum: torch.Tensor | None) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(
+        [popup.scores], lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
+    )
+    if momentum is not None:
+        optimizer.state[popup.scores]["momentum_buffer"] = momentum.to(popup.scores.device)
+    return optimizer
+
+
+def _require_fitting(source: Source, data: ImageData) -> None:
     _, classes, shape = describe(source.model)
-    require_shape(data.train, shape, classes, f"model {source.model.name}")
+    for images in (data.train, data.test):
+        require_shape(images, shape, classes, f"model {source.model.name}")
     if len(data.train) < VALIDATION_SHARE or not len(data.test):
         raise DataError(
             "data",
@@ -99,131 +197,47 @@ def search(
             found=f"{len(data.train)} and {len(data.test)}",
             remedy="add images",
         )
-    kept = searched_kept(source, settings.sparsity)
-    everything = {**asdict(settings), **(noted or {})}
-    start = _first(source, kept, settings, everything) if not resume else _last(folder, source, everything)
-    if not resume and any((folder / name).exists() for name in (BEST, LAST)):
+
+
+def _require_unused(folder: Path) -> None:
+    if any((folder / name).exists() for name in (BEST, LAST)):
         raise RequestError(
             folder,
             expected="a folder without a search",
             found="one with checkpoints",
             remedy="go on with --resume, or choose another folder",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    train, validation = (part.to(device) for part in split(data.train, settings.seed))
-    run = _Run(source, settings, everything, folder, train, validation, device)
-    model = build(source.model, builder).to(device)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if not resume:
-        start = replace(start, buffers=_copied(model))
-        start.save(folder / LAST)
-    _restore(model, start)
-    popup = EdgePopup(model, source, kept, start.scores.to(device))
-    _epochs(run, model, popup, start)
-    return _finish(run, model, data.test)
 
 
-def _epochs(run: _Run, model: nn.Module, popup: EdgePopup, start: Checkpoint) -> None:
-    settings = run.settings
-    optimizer = torch.optim.SGD(
-        [popup.scores], lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
-    if start.momentum is not None:
-        optimizer.state[popup.scores]["momentum_buffer"] = start.momentum.to(run.device)
-    history = list(start.metrics["history"])
-    steps = _steps(run)
-    with bar("search", steps * settings.epochs, steps * len(history)) as running:
-        try:
-            for epoch in range(len(history), settings.epochs):
-                trained = _epoch(run, model, popup, optimizer, epoch, running)
-                classes = predict(model, run.validation)
-                measured = {
-                    "epoch": epoch + 1,
-                    **trained,
-                    "validation_accuracy": accuracy(classes, run.validation.labels),
-                }
-                best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
-                history.append(measured)
-                state = _state(run, model, popup, {**measured, "history": history})
-                if measured["validation_accuracy"] > best:
-                    state.save(run.folder / BEST)
-                momentum = optimizer.state[popup.scores]["momentum_buffer"]
-                replace(state, momentum=momentum).save(run.folder / LAST)
-                lines = "".join(json.dumps(entry) + "\n" for entry in history)
-                write_atomically(run.folder / METRICS, lines.encode(), force=True)
-        except KeyboardInterrupt as error:
-            raise _interrupted(run, model, popup, history) from error
-
-
-def _epoch(
-    run: _Run, model: nn.Module, popup: EdgePopup, optimizer: torch.optim.Optimizer, epoch: int, running: Bar
-) -> dict[str, float]:
-    settings, train = run.settings, run.train
-    # Every epoch has its own source of chance, so that a search can go on from any of them.
-    random = np.random.default_rng([settings.seed, 2, epoch])
-    order = torch.from_numpy(random.permutation(len(train))).to(run.device)
-    steps, size = _steps(run), min(settings.batch_size, len(train))
-    losses, right = torch.zeros((), device=run.device), torch.zeros((), device=run.device)
-    half = torch.autocast(run.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
-    model.train()
-    for step in range(steps):
-        index = order[step * size : (step + 1) * size]
-        pixels, labels = augment(train.pixels[index], train.flips, random), train.labels[index]
-        with half:
-            scores = model(train.normalise(pixels))
-        loss = functional.cross_entropy(scores.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        popup.take_gradient()
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate((epoch * steps + step) / (settings.epochs * steps))
-        optimizer.step()
-        popup.apply()
-        losses += loss.detach()
-        right += (scores.argmax(1) == labels).sum()
-        if (step + 1) % _REPORT_EVERY == 0 or step + 1 == steps:
-            seen = (step + 1) * size
-            note = f"epoch {epoch + 1}/{settings.epochs} loss {losses / (step + 1):.3f} accuracy {right / seen:.3f}"
-            running.advance((step + 1) - step // _REPORT_EVERY * _REPORT_EVERY, note)
-    loss_mean = float(losses) / steps
-    if not math.isfinite(loss_mean):
+def _require_finite(loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
         raise SltpackError(
             f"epoch {epoch + 1}",
             expected="a finite loss",
-            found=f"{loss_mean}",
+            found=f"{loss}",
             remedy="try a lower --learning-rate or --precision float32; the epochs before are kept",
         )
-    return {"loss": loss_mean, "train_accuracy": float(right) / (steps * size)}
 
 
-def _steps(run: _Run) -> int:
-    # The ragged end of an epoch's order is left out; the next order is another.
-    return max(1, len(run.train) // run.settings.batch_size)
-
-
-def _finish(run: _Run, model: nn.Module, test: Images) -> Checkpoint:
+def _finish(run: _Run, test: Images) -> Checkpoint:
     best = checkpoints.load(run.folder / BEST)
-    _restore(model, best)
-    EdgePopup(model, run.source, best.kept, best.scores.to(run.device))
-    classes = predict(model, test, note="test")
+    _restore(run.model, best)
+    EdgePopup(run.model, run.source, best.kept, best.scores.to(run.device))
+    classes = predict(run.model, test, note="test")
     tested = replace(best, metrics={**best.metrics, "test_accuracy": accuracy(classes, test.labels)})
     tested.save(run.folder / BEST)
     return tested
 
 
-def _interrupted(run: _Run, model: nn.Module, popup: EdgePopup, history: list[dict[str, float]]) -> Interrupted:
+def _interrupted(run: _Run, history: list[dict[str, float]]) -> Interrupted:
     if not (run.folder / BEST).exists():
-        _state(run, model, popup, {"epoch": 0, "validation_accuracy": None, "history": []}).save(run.folder / BEST)
+        _state(run, {"epoch": 0, "validation_accuracy": None, "history": []}).save(run.folder / BEST)
     return Interrupted(
         run.folder,
         expected=f"{run.settings.epochs} epochs",
         found=f"Ctrl-C after {len(history)}",
         remedy=f"{BEST} holds the best ticket so far; the same command with --resume goes on",
     )
-
-
-def _first(source: Source, kept: int, settings: Settings, everything: Mapping[str, Any]) -> Checkpoint:
-    scores = first_scores(source, settings.seed)
-    return Checkpoint(source, kept, scores, 0.0, {}, everything, {"epoch": 0, "history": []})
 
 
 def _last(folder: Path, source: Source, everything: Mapping[str, Any]) -> Checkpoint:
@@ -242,9 +256,10 @@ def _last(folder: Path, source: Source, everything: Mapping[str, Any]) -> Checkp
     return last
 
 
-def _state(run: _Run, model: nn.Module, popup: EdgePopup, metrics: Mapping[str, Any]) -> Checkpoint:
+def _state(run: _Run, metrics: Mapping[str, Any]) -> Checkpoint:
+    popup = run.popup
     scores = popup.scores.detach().cpu().clone()
-    return Checkpoint(run.source, popup.kept, scores, popup.threshold, _copied(model), run.noted, metrics)
+    return Checkpoint(run.source, popup.kept, scores, popup.threshold, _copied(run.model), run.noted, metrics)
 
 
 def _copied(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -25,13 +24,7 @@ def test_infer(pairs: Pairs) -> None:
     model = Ticket.create(source, [random.random(layer.searched) < 0.5 for layer in source.layers], {}, {}).build()
     dense = models.build(spec).to(memory_format=torch.channels_last).eval()
     pixels = torch.from_numpy(random.integers(0, 256, (IMAGES, 32, 32, 3), np.uint8))
-    images = replace(
-        data.load("digits").test,
-        pixels=pixels,
-        labels=torch.zeros(IMAGES, dtype=torch.int64),
-        mean=(0.5, 0.5, 0.5),
-        deviation=(0.25, 0.25, 0.25),
-    )
+    images = data.unlabelled("cifar10", pixels)
     # The plain network gets what the ticket still has to make of the pixels.
     batches = [images.normalise(batch) for batch in pixels.split(BATCH_SIZE)]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from sltpack import save
 from sltpack.checkpoints import Checkpoint
 from sltpack.search import BEST
 from sltpack_cli.main import cli
@@ -170,7 +172,14 @@ def test_wrong_calls_of_search(options: tuple[object, ...], message: str, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_nothing_of_a_strangers_text_reaches_the_terminal(tmp_path: Path) -> None:
+def test_nothing_of_a_strangers_text_reaches_the_terminal(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    evil = replace(
+        run[1].ticket(), about={"data": "digits", "note": "\x1b]0;title\x07 \x9b31m", "classes": '["\x1b[2J"]'}
+    )
+    save(evil, tmp_path / "evil.slt")
+    shown = CliRunner().invoke(cli, ["info", str(tmp_path / "evil.slt")]).stdout
+    assert r"note \x1b]0;title\x07 \x9b31m" in shown
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
     path = tmp_path / "a\x1b[31m\nb.slt"
     message = refusal("info", path, status=2)
     assert "\x1b" not in message
