@@ -48,7 +48,9 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     )
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
     out.print(Text.assemble((one_line(file), "bold"), one_line(f"  {source.model.name} ({arguments})")))
-    about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items() if key != "classes")
+    about = ", ".join(
+        f"{key} {value}" for key, value in ticket.header.about.items() if key not in ("buffers", "classes")
+    )
     if about:
         out.print(Text(one_line(about)))
     out.print()

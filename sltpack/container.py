@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,8 @@ SUFFIX = ".slt"
 ITEM_SIZES = {"F32": 4, "F16": 2}
 MAX_HEADER_BYTES = 2**24
 """No network comes near: a layer takes about a hundred bytes."""
+FINGERPRINT = "buffers"
+"""The entry of `about` that tells a change in a buffer's name."""
 _BUFFER = "buffer."
 _SUPERMASK = "supermask"
 
@@ -127,6 +130,20 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     if not same:
         raise _damaged(where, "the one order and spelling that the format allows", "another")
     return container
+
+
+def fingerprint(buffers: Iterable[Buffer]) -> str:
+    """Gives what `about` holds under "buffers": `file_sha256` does not cover the buffers' names, and this does.
+
+    Args:
+        buffers: of a file, in any order.
+
+    Returns:
+        The first 16 hexadecimal digits of the SHA-256 of [[name, dtype, shape], ...] in the order of the file, as
+        compact JSON.
+    """
+    rows = [[buffer.name, buffer.dtype, list(buffer.shape)] for buffer in sorted(buffers, key=_file_order)]
+    return hashlib.sha256(headers.compact(rows).encode()).hexdigest()[:16]
 
 
 def read(path: Path, max_weights: int = MAX_WEIGHTS) -> Container:
@@ -252,6 +269,9 @@ def _check_payload(container: Container, where: object) -> None:
     if found != ones:
         raise _damaged(where, f"{ones} ones in the supermask", f"{found}")
     names = [buffer.name for buffer in container.buffers]
+    told = container.header.about.get(FINGERPRINT)
+    if told is not None and told != fingerprint(container.buffers):
+        raise _damaged(where, f"buffers with the fingerprint {told}", fingerprint(container.buffers))
     if taken := {layer.parameter for layer in source.layers}.intersection(names):
         raise _damaged(where, "buffers that are not also layers", ", ".join(sorted(taken)))
 

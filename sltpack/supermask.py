@@ -45,4 +45,6 @@ class Supermask:
 
     def read(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Gives the bits start..stop - 1 as bool [stop - start]."""
-        return np.frombuffer(self.string[start:stop].unpack(), np.bool_)
+        # bitarray's own unpack branches on every bit, which random bits make slow.
+        held = np.frombuffer(memoryview(self.string), np.uint8)[start // 8 : -(-stop // 8)]
+        return np.unpackbits(held, bitorder="little")[start % 8 :][: stop - start].view(np.bool_)

@@ -86,7 +86,7 @@ class Ticket:
             CODECS[header.codec].decode(container.supermask, source),
             {b.name: np.frombuffer(b.data, _DTYPES[b.dtype]).reshape(b.shape) for b in container.buffers},
             header.weights_sha256,
-            header.about,
+            {key: value for key, value in header.about.items() if key != containers.FINGERPRINT},
         )
         for layer, start, stop in zip(source.layers, ticket._starts(), ticket._starts()[1:], strict=False):
             ones = ticket.supermask.count(start, stop)
@@ -101,8 +101,10 @@ class Ticket:
 
     def to_container(self, codec: str = "raw") -> Container:
         """Takes the ticket apart for a file."""
-        header = Header(self.source, codec, self.weights_sha256, self.about)
-        return Container(header, CODECS[codec].encode(self.supermask, self.source), self._file_buffers())
+        buffers = self._file_buffers()
+        told = {containers.FINGERPRINT: containers.fingerprint(buffers)} if buffers else {}
+        header = Header(self.source, codec, self.weights_sha256, {**self.about, **told})
+        return Container(header, CODECS[codec].encode(self.supermask, self.source), buffers)
 
     def freezing_mask(self, index: int, rows: slice = slice(None)) -> NDArray[np.int8]:
         """Regenerates the ternary freezing mask of a layer.

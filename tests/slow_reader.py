@@ -156,4 +156,8 @@ def read(data: bytes) -> SlowTicket:
     expect(hashlib.sha256(b"".join(weights)).hexdigest() == header["weights_sha256"], "weights_sha256")
 
     buffers = {name.removeprefix("buffer."): tensor for name, tensor in tensors.items() if name != "supermask"}
+    told = [[name, dtype, shape] for name, (dtype, shape, _) in buffers.items()]
+    spelled = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    if "buffers" in header["about"]:
+        expect(hashlib.sha256(spelled).hexdigest()[:16] == header["about"]["buffers"], "fingerprint of the buffers")
     return SlowTicket(header, masks, supermask, weights, buffers)

@@ -245,7 +245,8 @@ def test_a_file_gives_the_ticket_again(tmp_path: Path, chosen: tuple[str, str]) 
     save(ticket, str(tmp_path / "b.slt"))
     assert (tmp_path / "a.slt").read_bytes() == (tmp_path / "b.slt").read_bytes()
     found = load(str(tmp_path / "a.slt"))
-    assert (found.source, found.supermask, found.about) == (ticket.source, ticket.supermask, ticket.about)
+    assert (found.source, found.supermask) == (ticket.source, ticket.supermask)
+    assert ticket.about.items() <= found.about.items()
     assert found.digest() == found.weights_sha256 == ticket.weights_sha256
     assert list(found.buffers) == list(BUFFERS)
     for name, values in BUFFERS.items():
@@ -305,9 +306,9 @@ def test_tickets_of_the_package_are_loaded_by_name(tmp_path: Path, monkeypatch: 
     for name in ("tiny-two", "tiny-one"):
         save(replace(TICKET, about={"name": name}), folder / f"{name}.slt")
     assert bundled.names() == ("tiny-one", "tiny-two")
-    assert load("tiny-one").about == {"name": "tiny-one"}
+    assert load("tiny-one").about["name"] == "tiny-one"
     save(replace(TICKET, about={"name": "here"}), here / "tiny-one")
-    assert load("tiny-one").about == {"name": "here"}  # a file of that name comes first
+    assert load("tiny-one").about["name"] == "here"  # a file of that name comes first
     with pytest.raises(RequestError) as error:
         load("./tiny-two")
     assert str(error.value) == "tiny-two: expected a .slt file, found no such file or directory; check the name"
