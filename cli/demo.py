@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 import time
 from pathlib import Path
 
@@ -31,6 +30,8 @@ def command(keep: Path | None) -> None:
       sltpack demo
       sltpack demo --keep demo-run
     """
+    import tempfile
+
     from sltpack.files import refuse_existing
 
     from .main import cli

@@ -24,13 +24,14 @@ class Supermask:
             layers: for each layer, one bool for each searched position in ascending order.
         """
         bits = np.concatenate([np.asarray(layer, np.bool_) for layer in layers]) if layers else np.zeros(0, np.bool_)
-        string = bitarray(np.packbits(bits, bitorder="little").tobytes(), endian="little")
-        return cls(frozenbitarray(string[: bits.size]))
+        return cls.from_bytes(np.packbits(bits, bitorder="little").tobytes(), bits.size)
 
     @classmethod
     def from_bytes(cls, data: bytes, length: int) -> Supermask:
         """Takes the first `length` bits of the bytes."""
-        return cls(frozenbitarray(bitarray(data, endian="little")[:length]))
+        string = bitarray(endian="little")
+        string.frombytes(data)
+        return cls(frozenbitarray(string[:length]))
 
     def to_bytes(self) -> bytes:
         """Gives the bytes; zero bits fill the last one."""
