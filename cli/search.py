@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ _POSITIVE = click.IntRange(min=1)
 @click.option("--image-size", type=_POSITIVE, help="Scale and crop the images of a folder to this size.")
 @options.device_option()
 @click.option("--resume", is_flag=True, help="Go on from the folder's last whole epoch.")
-def command(model: str, data_name: str, output: Path, **chosen: Any) -> None:
+@options.json_option()
+def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
     A random part of the weights is frozen first, pruned or locked for good; only the rest is searched, by edge-popup
@@ -70,6 +72,9 @@ def command(model: str, data_name: str, output: Path, **chosen: Any) -> None:
         chosen["freeze"] = 0.5
     found = search_images(model, data_name, output, settings, **chosen)
     metrics = found.metrics
+    if as_json:
+        click.echo(json.dumps({"checkpoint": str(output / BEST), **metrics, "settings": dict(found.settings)}))
+        return
     click.echo(
         f"{output / BEST}: epoch {metrics['epoch']} of {settings.epochs}, "
         f"validation accuracy {metrics['validation_accuracy']:.4f}, test accuracy {metrics['test_accuracy']:.4f}, "

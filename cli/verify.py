@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from . import options
@@ -9,8 +11,9 @@ from . import options
 
 @click.command("verify")
 @options.ticket_argument()
+@options.json_option()
 @options.max_weights_option()
-def command(file: str, max_weights: int) -> None:
+def command(file: str, as_json: bool, max_weights: int) -> None:
     """Check both digests of a ticket: of the file, and of the weights regenerated from it.
 
     The exit status is 0 where both hold and 1 where one does not.
@@ -20,8 +23,15 @@ def command(file: str, max_weights: int) -> None:
       sltpack verify model.slt
       sltpack verify conv6-cifar10 && echo fine
     """
-    from sltpack.tickets import load
+    from sltpack import container
+    from sltpack.bundled import locate
+    from sltpack.tickets import Ticket
 
-    ticket = load(file, max_weights)
+    read = container.read(locate(file), max_weights)
+    ticket = Ticket.from_container(read, file)
     ticket.check(ticket.digest(), file)
-    click.echo(f"{file}: ok, {ticket.source.size:,} weights, weights_sha256 {ticket.weights_sha256}")
+    digests = {"file_sha256": container.file_sha256(read), "weights_sha256": ticket.weights_sha256}
+    if as_json:
+        click.echo(json.dumps({"file": file, "ok": True, **digests}))
+    else:
+        click.echo(f"{file}: ok, " + ", ".join(f"{name} {digest}" for name, digest in digests.items()))

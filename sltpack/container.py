@@ -73,15 +73,13 @@ def encode(container: Container) -> bytes:
     Raises:
         RequestError: a text in the header cannot be written as UTF-8.
     """
-    buffers = sorted(container.buffers, key=_file_order)
     text = headers.to_text(container.header)
-    tensors = [(_BUFFER + b.name, b.dtype, b.shape, b.data) for b in buffers]
-    tensors.append((_SUPERMASK, "U8", (len(container.supermask),), container.supermask))
-    data = b"".join(data for *_, data in tensors)
     entries, start = {}, 0
-    for name, dtype, shape, tensor in tensors:
-        entries[name] = _entry(dtype, shape, start, start + len(tensor))
-        start += len(tensor)
+    for buffer in sorted(container.buffers, key=_file_order):
+        entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
+        start += len(buffer.data)
+    entries[_SUPERMASK] = _entry("U8", (len(container.supermask),), start, start + len(container.supermask))
+    data = _tensor_bytes(container)
     try:
         return _outer(text, _digest(text, data), entries) + data
     except UnicodeEncodeError as error:  # a lone surrogate, as in file names of another encoding
@@ -130,6 +128,11 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     if not same:
         raise _damaged(where, "the one order and spelling that the format allows", "another")
     return container
+
+
+def file_sha256(container: Container) -> str:
+    """Gives the digest that closes the file: 64 hexadecimal digits."""
+    return _digest(headers.to_text(container.header), _tensor_bytes(container))
 
 
 def fingerprint(buffers: Iterable[Buffer]) -> str:
@@ -290,6 +293,11 @@ def _outer(text: str, digest: str, entries: dict[str, dict[str, Any]]) -> bytes:
     encoded = headers.compact({"__metadata__": {"slt": text, "file_sha256": digest}, **entries}).encode("utf-8")
     padded = encoded + b" " * (-len(encoded) % 8)
     return len(padded).to_bytes(8, "little") + padded
+
+
+def _tensor_bytes(container: Container) -> bytes:
+    buffers = sorted(container.buffers, key=_file_order)
+    return b"".join([*(buffer.data for buffer in buffers), container.supermask])
 
 
 def _digest(text: str, data: bytes) -> str:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from sltpack import __version__, container, load
@@ -81,7 +82,10 @@ def test_resume_and_a_folder_in_use(run: tuple[Path, Checkpoint], tmp_path: Path
         f"Error: {tmp_path / 'run'}: expected a folder without a search, found one with checkpoints; go on with --resume, "
         "or choose another folder\n"
     )
-    sltpack("search", *options, "--resume")
+    printed = json.loads(sltpack("search", *options, "--resume", "--json").stdout)
+    assert printed["checkpoint"] == str(tmp_path / "run" / BEST)
+    assert printed["epoch"] == printed["settings"]["epochs"] == 1
+    assert 0 <= printed["test_accuracy"] <= 1
 
 
 def test_info_for_people(packed: Path) -> None:
@@ -143,9 +147,12 @@ def test_unpacked_weights_are_ready_for_load_state_dict(packed: Path, tmp_path: 
 
 def test_verify(packed: Path) -> None:
     ticket = load(packed)
+    with safe_open(packed, "np") as file:
+        digests = {"file_sha256": file.metadata()["file_sha256"], "weights_sha256": ticket.weights_sha256}
     assert sltpack("verify", packed).stdout == (
-        f"{packed}: ok, {ticket.source.size:,} weights, weights_sha256 {ticket.weights_sha256}\n"
+        f"{packed}: ok, file_sha256 {digests['file_sha256']}, weights_sha256 {digests['weights_sha256']}\n"
     )
+    assert json.loads(sltpack("verify", packed, "--json").stdout) == {"file": str(packed), "ok": True, **digests}
 
 
 def test_verify_tells_a_changed_bit(packed: Path, tmp_path: Path) -> None:
