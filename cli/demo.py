@@ -21,9 +21,10 @@ _STEPS = (
 @click.command("demo")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the files in this new folder.")
 def command(keep: Path | None) -> None:
-    """Search, pack, measure, verify and run a ticket on small images, within a minute and without a network.
+    """Search, pack, measure, verify and run a ticket on small images.
 
-    The images are handwritten digits of 8x8 pixels that come with sltpack. Each command is printed and then run.
+    It takes less than a minute and no network: the images are handwritten digits of 8x8 pixels that come with sltpack.
+    Each command is printed and then run.
 
     \b
     Examples:
@@ -32,7 +33,7 @@ def command(keep: Path | None) -> None:
     """
     import tempfile
 
-    from sltpack.files import refuse_existing
+    from sltpack.files import make_folder, refuse_existing
 
     from .main import cli
 
@@ -40,7 +41,7 @@ def command(keep: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="sltpack-demo-") as temporary:
         if keep is not None:
             refuse_existing(keep)
-            keep.mkdir(parents=True)
+            make_folder(keep)
         folder = temporary if keep is None else str(keep)
         for step in _STEPS:
             words = [word.format(folder=folder) for word in shlex.split(step)]

@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from . import options
+
+_FOR_DATA = ("data_dir", "split", "limit", "predictions", "force")
+"""Options that say nothing about image files."""
 
 
 @click.command("infer")
 @options.ticket_argument()
 @click.argument("images", metavar="[IMAGES]...", nargs=-1, type=options.PATH)
 @click.option("--data", "data_name", help="cifar10, cifar100, digits or folder:PATH.")
-@click.option("--image", is_flag=True, help="Classify the image files that follow FILE.")
+@click.option("--image", is_flag=True, help="Classify the image files that follow FILE, instead of --data.")
 @options.data_dir_option()
 @click.option(
     "--split",
@@ -24,14 +28,18 @@ from . import options
     help="Which part of the data to run on.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Run on no more images than this.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=500, show_default=True)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=500, show_default=True, help="Images that are run at a time."
+)
 @options.device_option()
 @click.option("--predictions", type=options.PATH, help="Write a CSV file with a line for each image.")
 @click.option("--model", "builder", help="package.module:builder of the ticket's own model; its code is run.")
 @options.force_option()
 @options.json_option()
 @options.max_weights_option()
+@click.pass_context
 def command(
+    context: click.Context,
     file: str,
     images: tuple[Path, ...],
     data_name: str | None,
@@ -59,12 +67,17 @@ def command(
         raise click.UsageError(
             "give either --data NAME, or --image and the files, as in: infer FILE --image a.png b.png"
         )
+    for name in _FOR_DATA if image else ():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --data; leave it out with --image")
 
     from sltpack.errors import one_line
     from sltpack.inference import classify_files, score_on
 
     if images:
-        ranked = classify_files(file, images, device=device, builder=builder, max_weights=max_weights)
+        ranked = classify_files(
+            file, images, batch_size=batch_size, device=device, builder=builder, max_weights=max_weights
+        )
         if as_json:
             click.echo(json.dumps([{"file": str(path), "classes": likely} for path, likely in ranked]))
             return
@@ -90,8 +103,9 @@ def command(
         return
     peak = result.peak_memory
     speed = f"{result.images_per_second:,.0f} images a second on {result.device}"
+    owner = "GPU" if result.device.startswith("cuda") else "process"
     memory = "unknown" if peak is None else f"{peak / 2**20:,.0f} MiB"
     click.echo(
         f"{file} on {data_name} ({split}): accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}\n"
-        f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory {memory}"
+        f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory of the {owner} {memory}"
     )

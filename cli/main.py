@@ -27,6 +27,8 @@ class Commands(click.Group):
         """Runs a command."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Failure("stopped by Ctrl-C", 130) from error
         except SltpackError as error:
             raise Failure(str(error), error.exit_status) from error
         except MemoryError as error:

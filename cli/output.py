@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import io
+import sys
+
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -10,16 +13,31 @@ from sltpack.accounting import Account
 from sltpack.errors import one_line
 
 BAR_CELLS = 28
+"""Characters of a whole bar."""
+_WIDTH = 1000
+"""Columns, more than a table takes, so that none is cut: a terminal folds what is too wide for it."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_FULL = "█"
 
 
 def console() -> Console:
-    """Gives standard output; colours and width only where it is a terminal."""
-    return Console(highlight=False, soft_wrap=True)
+    """Gives standard output for drawing.
+
+    Returns:
+        A console with colours only where it is a terminal; what its encoding has not is escaped.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return Console(highlight=False, soft_wrap=True, width=_WIDTH)
 
 
 def print_parts(name: str, account: Account) -> None:
-    """Prints the size of a file and the chart of its parts."""
+    """Prints the size of a file and the chart of its parts.
+
+    Args:
+        name: the file's.
+        account: where its bits go.
+    """
     out = console()
     out.print(
         Text.assemble((one_line(name), "bold"), f"  {account.file_bits:,} bits = {account.file_bits // 8:,} bytes"),
@@ -29,7 +47,14 @@ def print_parts(name: str, account: Account) -> None:
 
 
 def parts_chart(account: Account) -> Table:
-    """Draws where the bits of a file go."""
+    """Draws where the bits of a file go.
+
+    Args:
+        account: of the file.
+
+    Returns:
+        A row for each part, the largest first.
+    """
     chart = _columns("left", "right", "right", "left")
     for part, bits in sorted(account.parts.items(), key=lambda item: -item[1]):
         share = bits / account.file_bits
@@ -38,7 +63,14 @@ def parts_chart(account: Account) -> Table:
 
 
 def weights_chart(account: Account) -> Table:
-    """Draws what becomes of a network's weights."""
+    """Draws what becomes of a network's weights.
+
+    Args:
+        account: of the file.
+
+    Returns:
+        A row for each of the four ends a weight can come to.
+    """
     chart = _columns("left", "right", "right", "left")
     searched_kept = account.kept - account.locked
     rows = (
@@ -54,7 +86,14 @@ def weights_chart(account: Account) -> Table:
 
 
 def layer_table(account: Account) -> Table:
-    """Lists the layers."""
+    """Lists the layers.
+
+    Args:
+        account: of the file.
+
+    Returns:
+        A row for each layer, in their order.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("layer", "shape"):
         table.add_column(name, no_wrap=True)
@@ -70,13 +109,29 @@ def layer_table(account: Account) -> Table:
 
 
 def bar(share: float) -> str:
-    """Draws a share in 0..1 as a bar, to an eighth of a cell; what is not nothing is seen."""
+    """Draws a share as a bar; what is not nothing is seen.
+
+    Args:
+        share: in 0..1.
+
+    Returns:
+        Blocks to an eighth of a cell, or whole cells of "#" where standard output cannot write those.
+    """
     eighths = max(round(share * BAR_CELLS * 8), 1 if share else 0)
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+    drawn = _FULL * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+    return drawn if _writes_blocks() else "#" * len(drawn)
 
 
-def _columns(*justify: str) -> Table:
+def _writes_blocks() -> bool:
+    try:
+        (_FULL + _EIGHTHS).encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _columns(*justify: JustifyMethod) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for side in justify:
-        grid.add_column(justify=side)  # type: ignore[arg-type]
+        grid.add_column(justify=side)
     return grid

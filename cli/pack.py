@@ -25,26 +25,18 @@ from . import options
 def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: bool) -> None:
     """Pack a search's checkpoint into a .slt file.
 
-    The file is read back, and the weights that it gives are compared with the search's, bit for bit, before it gets
-    its name.
+    The file is read back and has to give the same weights, bit for bit, before it gets its name.
 
     \b
     Examples:
       sltpack pack runs/conv6/ckpt.pt -o model.slt
       sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
     """
-    from sltpack import checkpoints, container
-    from sltpack.accounting import account
-    from sltpack.files import refuse_existing
-    from sltpack.tickets import save
+    from sltpack.packing import pack
 
     from .output import print_parts
 
-    if not force:
-        refuse_existing(output)
-    ticket = checkpoints.load(checkpoint).ticket(half_buffers=buffers == "f16")
-    save(ticket, output, force=force)
-    packed = account(container.read(output, max_weights=ticket.source.size))
+    packed = pack(checkpoint, output, half_buffers=buffers == "f16", force=force)
     if as_json:
         click.echo(json.dumps({"file": str(output), "file_bits": packed.file_bits, "parts": packed.parts}))
     else:

@@ -24,17 +24,45 @@ _POSITIVE = click.IntRange(min=1)
 @options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt and metrics.jsonl.")
 @click.option("--sparsity", type=float, default=0.5, show_default=True, help="k, the share of zero weights.")
 @click.option("--freeze", type=float, help="f, the share of frozen weights, placed around k.  [default: 0.5]")
-@click.option("--prune", type=float, help="p, the share pruned for good; with --lock, instead of --freeze.")
-@click.option("--lock", type=float, help="l, the share locked for good; with --prune, instead of --freeze.")
+@click.option(
+    "--prune", type=float, help="Instead of --freeze: p, the share pruned for good; 0 where only --lock is given."
+)
+@click.option(
+    "--lock", type=float, help="Instead of --freeze: l, the share locked for good; 0 where only --prune is given."
+)
 @click.option("--ratios", "method", type=click.Choice(METHODS), default="epl", show_default=True, help="Layer ratios.")
 @click.option("--init", type=click.Choice(INITS), default="skc", show_default=True, help="The random weights.")
 @click.option("--scale", type=click.Choice(SCALES), help="Their scale.  [default: layer for skc, none for ku]")
-@click.option("--width", type=float, default=1.0, show_default=True, help="Factor of the model's channels.")
-@click.option("--epochs", type=_POSITIVE, default=100, show_default=True)
-@click.option("--batch-size", type=_POSITIVE, default=128, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True)
-@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=1e-4, show_default=True)
+@click.option(
+    "--width",
+    type=click.FloatRange(0, 1024, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Factor of the model's channels.",
+)
+@click.option("--epochs", type=_POSITIVE, default=100, show_default=True, help="Passes over the training images.")
+@click.option("--batch-size", type=_POSITIVE, default=128, show_default=True, help="Training images in a step.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Of the first step; it falls to 0 along a cosine.",
+)
+@click.option(
+    "--momentum",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="The share of a step that goes on in the next.",
+)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+    show_default=True,
+    help="How strongly a step draws the scores to 0.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["float32", "bfloat16"]),

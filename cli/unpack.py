@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -22,8 +24,11 @@ from . import options
 )
 @click.option("--parts", is_flag=True, help="Add source weights, ternary freezing mask and supermask of each layer.")
 @options.force_option()
+@options.json_option()
 @options.max_weights_option()
-def command(file: str, output: Path, file_format: str, parts: bool, force: bool, max_weights: int) -> None:
+def command(
+    file: str, output: Path, file_format: str, parts: bool, force: bool, as_json: bool, max_weights: int
+) -> None:
     """Regenerate a ticket's weights into a file that other tools read.
 
     The effective weights and the buffers stand under the model's parameter names, ready for load_state_dict; their
@@ -35,12 +40,10 @@ def command(file: str, output: Path, file_format: str, parts: bool, force: bool,
       sltpack unpack model.slt -o state.pt --format torch
       sltpack unpack model.slt -o golden.safetensors --parts
     """
-    from sltpack.export import write_weights
-    from sltpack.files import refuse_existing
-    from sltpack.tickets import load
+    from sltpack.packing import unpack
 
-    if not force:
-        refuse_existing(output)
-    ticket = load(file, max_weights)
-    count = write_weights(ticket, output, file_format=file_format, parts=parts, force=force, where=file)
-    click.echo(f"{output}: {count} tensors, {ticket.source.size:,} weights, weights_sha256 {ticket.weights_sha256}")
+    done = unpack(file, output, file_format=file_format, parts=parts, force=force, max_weights=max_weights)
+    if as_json:
+        click.echo(json.dumps({"file": str(output), **asdict(done)}))
+    else:
+        click.echo(f"{output}: {done.tensors} tensors, {done.weights:,} weights, weights_sha256 {done.weights_sha256}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
+
+from sltpack.errors import FormatError
 
 from . import options
 
@@ -13,24 +16,26 @@ from . import options
 @options.ticket_argument()
 @options.json_option()
 @options.max_weights_option()
-def command(file: str, as_json: bool, max_weights: int) -> None:
+@click.pass_context
+def command(context: click.Context, file: str, as_json: bool, max_weights: int) -> None:
     """Check both digests of a ticket: of the file, and of the weights regenerated from it.
 
-    The exit status is 0 where both hold and 1 where one does not.
+    The exit status is 0 where both hold and 1 where one does not; --json then prints "ok": false and the error.
 
     \b
     Examples:
       sltpack verify model.slt
       sltpack verify conv6-cifar10 && echo fine
     """
-    from sltpack import container
-    from sltpack.bundled import locate
-    from sltpack.tickets import Ticket
+    from sltpack.packing import verify
 
-    read = container.read(locate(file), max_weights)
-    ticket = Ticket.from_container(read, file)
-    ticket.check(ticket.digest(), file)
-    digests = {"file_sha256": container.file_sha256(read), "weights_sha256": ticket.weights_sha256}
+    try:
+        digests = asdict(verify(file, max_weights))
+    except FormatError as error:
+        if not as_json:
+            raise
+        click.echo(json.dumps({"file": file, "ok": False, "error": str(error)}))
+        context.exit(error.exit_status)
     if as_json:
         click.echo(json.dumps({"file": file, "ok": True, **digests}))
     else:

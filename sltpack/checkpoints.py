@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 
 from . import header as headers
 from .data import fixed_classes
-from .errors import FormatError, RequestError, SltpackError
-from .files import produce_atomically
+from .errors import FormatError, RequestError, SltpackError, reason, shown
+from .files import write_atomically
 from .header import MAX_WEIGHTS, Source
+from .header_reader import source_from
 from .selection import select
 from .tickets import Ticket
 
 FORMAT = "sltpack checkpoint"
 VERSION = 1
 _HOW_TO_MAKE = "make one with sltpack search"
+_ACCURACIES = ("validation_accuracy", "test_accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """The state of a search.
 
@@ -67,7 +70,10 @@ class Checkpoint:
             "metrics": dict(self.metrics),
             "momentum": None if self.momentum is None else self.momentum.cpu(),
         }
-        produce_atomically(path, lambda temporary: torch.save(values, temporary), force=True)
+        # Into memory first: torch tells a full disk in its own way, and files.py in ours.
+        stream = io.BytesIO()
+        torch.save(values, stream)
+        write_atomically(path, stream.getvalue(), force=True)
 
     def layer_masks(self) -> list[torch.Tensor]:
         """Gives each layer's supermask: bool [searched positions]."""
@@ -95,7 +101,7 @@ class Checkpoint:
     def _about(self) -> dict[str, str]:
         wanted = ("data", "image_size", "epochs", "date")
         about = {key: str(self.settings[key]) for key in wanted if self.settings.get(key) is not None}
-        for name in ("validation_accuracy", "test_accuracy"):
+        for name in _ACCURACIES:
             if self.metrics.get(name) is not None:
                 about[name] = f"{self.metrics[name]:.4f}"
         names = tuple(self.settings.get("class_names", ()))
@@ -122,8 +128,7 @@ def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
     try:
         stream = open(path, "rb")  # noqa: SIM115 (its own errors are told from those of reading)
     except OSError as error:
-        found = (error.strerror or str(error)).lower()
-        raise RequestError(path, expected="a checkpoint", found=found, remedy=_HOW_TO_MAKE) from error
+        raise RequestError(path, expected="a checkpoint", found=reason(error), remedy=_HOW_TO_MAKE) from error
     try:
         with stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch warns of in a stranger's file ends in an error below
@@ -141,54 +146,64 @@ def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = "another tool's checkpoint, without scores" if isinstance(values, dict) else type(values).__name__
         raise FormatError(path, expected="a checkpoint of sltpack search", found=found, remedy=_HOW_TO_MAKE)
-    if values.get("version") != VERSION:
+    if type(values.get("version")) is not int or values["version"] != VERSION:
         raise FormatError(
             path,
             expected=f"version {VERSION} of the checkpoint",
-            found=f"version {values.get('version')!r}",
+            found=f"version {shown(values.get('version'))}",
             remedy="use the sltpack that wrote it",
         )
-    source = headers.source_from(values, path, max_weights)
+    source = source_from(values, path, max_weights)
     return _checked(path, source, values)
 
 
 def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Checkpoint:
-    scores, momentum = values.get("scores"), values.get("momentum")
-    buffers, kept = values.get("buffers"), values.get("kept")
-    for name, tensor in (("scores", scores), ("momentum", momentum)):
-        optional = name == "momentum" and tensor is None
-        if not optional and not _is_float32(tensor, (source.searched,)):
-            raise FormatError(
-                f"{path}: {name}",
-                expected=f"float32 [{source.searched}], one for each searched weight",
-                found=_described(tensor),
-                remedy=_HOW_TO_MAKE,
-            )
-    if not bool(torch.isfinite(scores).all()):  # type: ignore[arg-type]
-        raise FormatError(
-            f"{path}: scores", expected="finite numbers", found="others", remedy="search again at a lower rate"
-        )
+    """Checks every value that is used later, so that a stranger's file cannot fail in the middle of the work."""
+
+    def wrong(what: str, expected: str, found: str, remedy: str = _HOW_TO_MAKE) -> FormatError:
+        return FormatError(f"{path}: {what}", expected=expected, found=found, remedy=remedy)
+
+    def of_searched(name: str) -> torch.Tensor:
+        tensor = values.get(name)
+        if not _is_plain(tensor) or tuple(tensor.shape) != (source.searched,):
+            raise wrong(name, f"float32 [{source.searched}], one for each searched weight", _described(tensor))
+        if not bool(torch.isfinite(tensor).all()):
+            raise wrong(name, "finite numbers", "others", "search again at a lower rate")
+        return tensor.detach()
+
+    kept, threshold, buffers = values.get("kept"), values.get("threshold"), values.get("buffers")
     if type(kept) is not int or not 0 <= kept <= source.searched:
-        raise FormatError(
-            f"{path}: kept", expected=f"an integer in 0..{source.searched}", found=repr(kept), remedy=_HOW_TO_MAKE
-        )
-    if not isinstance(buffers, dict) or not all(_is_float32(buffer, None) for buffer in buffers.values()):
-        raise FormatError(f"{path}: buffers", expected="float32 tensors", found="others", remedy=_HOW_TO_MAKE)
-    threshold = values.get("threshold")
-    if not isinstance(threshold, float | int):
-        raise FormatError(f"{path}: threshold", expected="a number", found=repr(threshold), remedy=_HOW_TO_MAKE)
+        raise wrong("kept", f"an integer in 0..{source.searched}", shown(kept))
+    if not isinstance(threshold, float):
+        raise wrong("threshold", "a number", shown(threshold))
+    if not isinstance(buffers, dict):
+        raise wrong("buffers", "tensors by name", _described(buffers))
+    for name, tensor in buffers.items():
+        if not isinstance(name, str) or not _is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
+            raise wrong("buffers", "finite float32 tensors by name", f"{shown(name)}: {_described(tensor)}")
     settings, metrics = values.get("settings"), values.get("metrics")
-    if not isinstance(settings, dict) or not isinstance(metrics, dict):
-        raise FormatError(path, expected="settings and metrics", found="none", remedy=_HOW_TO_MAKE)
-    return Checkpoint(source, kept, scores, float(threshold), buffers, settings, metrics, momentum)  # type: ignore[arg-type]
-
-
-def _is_float32(value: object, shape: tuple[int, ...] | None) -> bool:
-    return (
-        isinstance(value, torch.Tensor)
-        and value.dtype == torch.float32
-        and (shape is None or tuple(value.shape) == shape)
+    if not isinstance(settings, dict) or not isinstance(metrics, dict) or not isinstance(metrics.get("history"), list):
+        raise wrong("settings and metrics", "values by name, with a history", "others")
+    names = settings.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise wrong("settings", "class_names, a list of texts", shown(names))
+    for name in _ACCURACIES:
+        if not isinstance(metrics.get(name), float | None):
+            raise wrong("metrics", f"{name}, a number", shown(metrics[name]))
+    return Checkpoint(
+        source,
+        kept,
+        of_searched("scores"),
+        threshold,
+        {name: tensor.detach() for name, tensor in buffers.items()},
+        settings,
+        metrics,
+        None if values.get("momentum") is None else of_searched("momentum"),
     )
+
+
+def _is_plain(value: object) -> TypeGuard[torch.Tensor]:
+    return isinstance(value, torch.Tensor) and value.dtype == torch.float32 and value.layout == torch.strided
 
 
 def _described(value: object) -> str:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import header as headers
-from .errors import FormatError, LimitError, RequestError
+from . import header_reader
+from .errors import FormatError, LimitError, RequestError, reason, shown
 from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
 
 SUFFIX = ".slt"
@@ -86,7 +87,7 @@ def encode(container: Container) -> bytes:
         raise RequestError(
             "ticket",
             expected="texts of whole characters, which UTF-8 can write",
-            found=headers.shown(error.object[error.start : error.end]),
+            found=shown(error.object[error.start : error.end]),
             remedy="choose other names or texts",
         ) from error
 
@@ -112,7 +113,7 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     _check_entries(entries, len(body), where)
     if _digest(text, body) != digest:
         raise _damaged(where, f"content with the SHA-256 {digest[:16]}...", f"{_digest(text, body)[:16]}...")
-    header = headers.from_text(text, where, max_weights)
+    header = header_reader.from_text(text, where, max_weights)
     buffers = tuple(
         Buffer(name[len(_BUFFER) :], entry["dtype"], tuple(entry["shape"]), body[slice(*entry["data_offsets"])])
         for name, entry in entries.items()
@@ -171,7 +172,7 @@ def read(path: Path, max_weights: int = MAX_WEIGHTS) -> Container:
         raise RequestError(
             path,
             expected="a .slt file",
-            found=(error.strerror or str(error)).lower(),
+            found=reason(error),
             remedy="check the name",
         ) from error
 
@@ -212,7 +213,7 @@ def _header_length(start: bytes, size: int, where: object) -> int:
 def _parse_outer(raw: bytes, where: object) -> tuple[str, str, dict[str, dict[str, Any]]]:
     """Takes the safetensors header apart: the slt entry, the digest, the tensors' entries by name."""
     try:
-        outer = headers.parse(raw.decode("utf-8"))
+        outer = header_reader.parse(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise _damaged(where, "a .slt file (safetensors, so a JSON header)", "other bytes") from error
     metadata = outer.pop("__metadata__", None) if isinstance(outer, dict) else None
@@ -237,23 +238,23 @@ def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
             dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
             integers = [start, stop, *shape]
         except (TypeError, KeyError, ValueError) as error:
-            raise _damaged(where, f"dtype, shape and data_offsets of {name}", headers.shown(entry)) from error
+            raise _damaged(where, f"dtype, shape and data_offsets of {name}", shown(entry)) from error
         if any(type(number) is not int or number < 0 for number in integers):
-            raise _damaged(where, f"whole numbers in the entry of {name}", headers.shown(entry))
+            raise _damaged(where, f"whole numbers in the entry of {name}", shown(entry))
         if len(shape) > MAX_DIMENSIONS or (name != _SUPERMASK and 0 in shape):
-            raise _damaged(where, f"at most {MAX_DIMENSIONS} dimensions of at least 1 for {name}", headers.shown(shape))
+            raise _damaged(where, f"at most {MAX_DIMENSIONS} dimensions of at least 1 for {name}", shown(shape))
         known = ("U8",) if name == _SUPERMASK else tuple(ITEM_SIZES)
         if name != _SUPERMASK and not name.startswith(_BUFFER):
             raise _damaged(where, f"tensors named {_SUPERMASK} or {_BUFFER}...", name)
         if dtype not in known:
-            raise _damaged(where, f"{' or '.join(known)} for {name}", headers.shown(dtype))
+            raise _damaged(where, f"{' or '.join(known)} for {name}", shown(dtype))
         if start != position or stop - start != math.prod(shape) * ITEM_SIZES.get(dtype, 1):
-            raise _damaged(where, f"the bytes of {name} to follow and to fill its shape", headers.shown(entry))
+            raise _damaged(where, f"the bytes of {name} to follow and to fill its shape", shown(entry))
         position = stop
     if _SUPERMASK not in entries:
         raise _damaged(where, f"a tensor {_SUPERMASK}", "none")
     if len(entries[_SUPERMASK]["shape"]) != 1:
-        raise _damaged(where, f"{_SUPERMASK} with one dimension", headers.shown(entries[_SUPERMASK]["shape"]))
+        raise _damaged(where, f"{_SUPERMASK} with one dimension", shown(entries[_SUPERMASK]["shape"]))
     if position != size:
         raise _damaged(where, f"{position} bytes of tensors", f"{size}")
 

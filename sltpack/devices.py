@@ -17,12 +17,12 @@ def choose_device(name: str) -> torch.device:
         The device.
 
     Raises:
-        RequestError: there is no such device here.
+        RequestError: there is no such device here, or no such name.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
-    if not present[name]:
+    if not present.get(name, False):
         raise RequestError(
             f"--device {name}",
             expected="a device of this machine: " + ", ".join(kind for kind, there in present.items() if there),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_MAX_SHOWN = 200
+
 
 class SltpackError(Exception):
     """Base of every error that sltpack raises on purpose.
@@ -67,6 +69,20 @@ def one_line(text: str, limit: int = 1000) -> str:
     """
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
+
+
+def reason(error: OSError) -> str:
+    """Gives the operating system's words for what went wrong, in the form that stands within a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
+def shown(value: object) -> str:
+    """Gives a value from a file for an error, short enough that the rest of the sentence can be read."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = "deeply nested values"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
 def _rebuild(kind: type[SltpackError], where: str, expected: str, found: str, remedy: str) -> SltpackError:

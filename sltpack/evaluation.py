@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,8 +16,34 @@ BATCH_SIZE = 500
 """Images at a time unless the caller says otherwise."""
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[torch.device]:
+    """Sets up what a model needs to be run and not trained: evaluation mode, no gradients, products in full float32.
+
+    Args:
+        model: the model; it stays in evaluation mode.
+
+    Yields:
+        The device that its weights are on.
+    """
+    model.eval()
+    switches = _precision_switches()
+    before = [getattr(place, name) for place, name, _ in switches]
+    try:
+        for place, name, exact in switches:
+            setattr(place, name, exact)
+        with torch.inference_mode():
+            yield next(model.parameters()).device
+    finally:
+        for (place, name, _), value in zip(switches, before, strict=True):
+            setattr(place, name, value)
+
+
 def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note: str | None = None) -> torch.Tensor:
     """Runs a model on images, in float32, on the device that its weights are on.
+
+    A CPU and a GPU sum in different orders, so their scores may differ in the last bits, and with them the class of an
+    image whose two best scores are as good as equal.
 
     Args:
         model: from normalised images (B, C, H, W) to class scores (B, classes); it is put into evaluation mode.
@@ -26,10 +54,8 @@ def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note
     Returns:
         The likeliest class of each image, int64 [n], on the CPU.
     """
-    device = next(model.parameters()).device
-    model.eval()
     classes = torch.empty(len(images), dtype=torch.int64)
-    with torch.inference_mode(), nullcontext() if note is None else bar(note, len(images)) as running:
+    with evaluating(model) as device, nullcontext() if note is None else bar(note, len(images)) as running:
         for start in range(0, len(images), batch_size):
             batch = images.pixels[start : start + batch_size].to(device)
             classes[start : start + len(batch)] = model(images.normalise(batch)).argmax(1)
@@ -39,5 +65,24 @@ def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note
 
 
 def accuracy(classes: torch.Tensor, labels: torch.Tensor) -> float:
-    """Gives the share of predictions that are right."""
+    """Gives the share of predictions that are right.
+
+    Args:
+        classes: the predicted classes, int64 [n], on the CPU.
+        labels: the right ones, int64 [n], on any device.
+
+    Returns:
+        A share in 0..1.
+    """
     return int((classes == labels.cpu()).sum()) / len(labels)
+
+
+def _precision_switches() -> tuple[tuple[Any, str, object], ...]:
+    """Tells what may let a GPU round the factors of float32 products to TF32: place, name, the value that forbids it.
+
+    For convolutions, torch allows it unless told otherwise.
+    """
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    if hasattr(convolutions, "conv"):  # torch 2.9 and later, where the older names cannot be read beside these
+        return (convolutions.conv, "fp32_precision", "ieee"), (products, "fp32_precision", "ieee")
+    return (convolutions, "allow_tf32", False), (products, "allow_tf32", False)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from .errors import OutputError, RequestError
+from .errors import OutputError, RequestError, reason
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuses to go on where a file is in the way.
+    """Refuses to go on where something is in the way.
+
+    Args:
+        path: the name that is wanted.
 
     Raises:
-        RequestError: the path exists.
+        RequestError: the name is taken, if only by a link to nowhere.
     """
-    if path.exists():
-        kind = "file" if path.is_file() else "folder" if path.is_dir() else "device"
+    if os.path.lexists(path):
+        kind = "link" if not path.exists() else "file" if path.is_file() else "folder" if path.is_dir() else "device"
         raise RequestError(
             path,
             expected="a name that is free",
@@ -27,76 +29,72 @@ def refuse_existing(path: Path) -> None:
         )
 
 
-def write_atomically(
-    path: Path, data: bytes, *, force: bool = False, check: Callable[[Path], None] | None = None
-) -> None:
-    """Writes a file under a temporary name beside its place, checks it, and only then gives it its name.
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, unless it is there.
 
     Args:
-        path: the final name.
-        data: the bytes of the whole file.
-        force: whether an existing file of that name is replaced.
-        check: called with the temporary file's path before the renaming; what it raises stops the writing.
+        path: the folder.
 
     Raises:
-        RequestError: the file exists and `force` is not set.
-        OutputError: the folder is missing or cannot be written, the disk is full, or the file reads back otherwise.
+        OutputError: the operating system refused it.
     """
-
-    def produce(temporary: Path) -> None:
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if temporary.read_bytes() != data:
-            raise OutputError(
-                path,
-                expected=f"{len(data)} bytes to read back as they were written",
-                found="other bytes",
-                remedy="check the disk",
-            )
-        if check is not None:
-            check(temporary)
-
-    produce_atomically(path, produce, force=force)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            path, expected="a folder, or a place for one", found=reason(error), remedy="choose another name"
+        ) from error
 
 
-def produce_atomically(path: Path, produce: Callable[[Path], None], *, force: bool = False) -> None:
-    """Lets a function write a file under a temporary name beside its place, and gives it its name once it is done.
+def write_atomically(
+    path: Path, data: bytes, *, force: bool = False, check: Callable[[bytes], None] | None = None
+) -> None:
+    """Writes a file under a temporary name beside its place, reads it back, and only then gives it its name.
 
     Args:
-        path: the final name.
-        produce: called with the temporary path, which it has to fill.
+        path: the final name; with `force`, a link is followed.
+        data: the bytes of the whole file.
         force: whether an existing file of that name is replaced.
+        check: called with the bytes that were read back; what it raises stops the writing.
 
     Raises:
         RequestError: the file exists and `force` is not set, or the name is a folder's or a device's.
-        OutputError: the operating system refused the writing; nothing is left behind.
+        OutputError: the folder is missing or cannot be written, the disk is full, or the file reads back otherwise;
+            nothing is left behind.
     """
-    with _told_as_output_error(path):
+    try:
+        final = path.resolve() if force else path
         # The renaming would put a file in the place of a device, such as /dev/null, too.
-        if not force or not path.is_file():
-            refuse_existing(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
+        if not force or not final.is_file():
+            refuse_existing(final)
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=".part")
         temporary = Path(name)
         try:
-            produce(temporary)
+            with open(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            written = temporary.read_bytes()
+            if written != data:
+                raise OutputError(
+                    path,
+                    expected=f"{len(data)} bytes to read back as they were written",
+                    found="other bytes",
+                    remedy="check the disk",
+                )
+            if check is not None:
+                check(written)
             os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+            if not force:
+                refuse_existing(final)  # it may have come while the check ran
+            os.replace(temporary, final)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _told_as_output_error(path: Path) -> Iterator[None]:
-    try:
-        yield
     except OSError as error:
         raise OutputError(
             path,
             expected="a place that can be written",
-            found=(error.strerror or str(error)).lower(),
+            found=reason(error),
             remedy="nothing was written under that name; check the folder, its permissions and the free space",
         ) from error
 

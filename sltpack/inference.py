@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,17 @@ from . import data
 from .data.folders import read_image
 from .data.images import Images, require_shape
 from .devices import choose_device
-from .errors import MismatchError
-from .evaluation import BATCH_SIZE, predict
+from .errors import DataError, MismatchError, RequestError
+from .evaluation import BATCH_SIZE, evaluating, predict
 from .files import refuse_existing, write_atomically
 from .header import MAX_WEIGHTS
-from .layers import assign, buffers
+from .layers import assign, buffers, channels_last
+from .models import MODELS, describe, shapes, try_out
 from .models import build as build_model
-from .models import describe, shapes
 from .tickets import Ticket, load, weights_digest
+
+SPLITS = ("test", "train", "all")
+"""The parts of a data set that a ticket can be run on."""
 
 
 def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") -> nn.Module:
@@ -43,7 +47,7 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
         A plain torch module on the CPU, in evaluation mode and channels-last memory, that needs no gradients.
 
     Raises:
-        RequestError: the model is unknown, or is code that the caller did not name.
+        RequestError: the model is unknown, or is code that the caller did not name or that fails.
         MismatchError: the model has other layers or buffers than the ticket.
         FormatError: the regenerated weights are not the ones that the ticket was made with.
     """
@@ -51,10 +55,10 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
     _require_layers(ticket, shapes(spec, builder, where), where)
     state = ticket.state()
     ticket.check(weights_digest(state[layer.parameter] for layer in ticket.source.layers), where)
-    with torch.device("meta"):
+    users = spec.name not in MODELS
+    # A model of the user's own may hold constants that no ticket has: only its builder can make them, in real memory.
+    with nullcontext() if users else torch.device("meta"):
         model = build_model(spec, builder, where)
-    if set(dict(model.named_buffers())) - set(model.state_dict()):
-        model = build_model(spec, builder, where)  # a buffer that no state holds has to come from the builder
     own = {name: tuple(buffer.shape) for name, buffer in buffers(model).items()}
     packed = {name: values.shape for name, values in ticket.buffers.items()}
     if own != packed:
@@ -65,7 +69,10 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
             remedy="use the model that the ticket was searched with",
         )
     assign(model, {name: torch.from_numpy(values) for name, values in state.items()})
-    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+    model = channels_last(model).eval()
+    if users:
+        try_out(model, spec, where)
+    return model
 
 
 @dataclass(frozen=True)
@@ -143,8 +150,8 @@ def score_on(
         data_name: "cifar10", "cifar100", "digits" or "folder:PATH".
         data_dir: the data's folder; without it, the user's cache folder.
         split: "test", "train" or "all" for both.
-        limit: the most images to run on, the first ones.
-        batch_size: images at a time.
+        limit: the most images to run on, the first ones; at least 1.
+        batch_size: images at a time; at least 1.
         device: "auto", "cpu", "cuda" or "mps".
         predictions: a CSV file to write, with index, label, predicted class and their names for each image.
         force: whether an existing CSV file is replaced.
@@ -155,9 +162,14 @@ def score_on(
         The predictions, accuracy, times and memory.
 
     Raises:
+        RequestError: there is no such split, or a number is below 1.
         MismatchError: the images have another shape, number of classes or class names than the ticket's.
         SltpackError: the ticket or the data cannot be read, the model not built, the CSV file not written.
     """
+    if split not in SPLITS:
+        raise RequestError("--split", expected=" or ".join(SPLITS), found=str(split), remedy="choose one of these")
+    _require_positive("--limit", limit)
+    _require_positive("--batch-size", batch_size)
     if predictions is not None and not force:
         refuse_existing(predictions)
     place_to_run = choose_device(device)
@@ -167,6 +179,8 @@ def score_on(
     load_seconds = time.perf_counter() - begin
     _, classes, shape = describe(ticket.source.model)
     images = _part(data.load(data_name, data_dir, _image_size(ticket, data_name)), split, limit)
+    if not len(images):
+        raise DataError(data_name, expected=f"images in its part {split}", found="none", remedy="choose another part")
     require_shape(images, shape, classes, data_name)
     _require_classes(class_names(ticket), images.classes, data_name)
     begin = time.perf_counter()
@@ -181,6 +195,7 @@ def classify_files(
     file: str | Path,
     paths: Sequence[Path],
     *,
+    batch_size: int = BATCH_SIZE,
     device: str = "auto",
     builder: str | None = None,
     max_weights: int = MAX_WEIGHTS,
@@ -191,45 +206,66 @@ def classify_files(
     Args:
         file: a `.slt` file or the name of a ticket in the package.
         paths: image files of any format that Pillow reads.
+        batch_size: images at a time, which are in memory together; at least 1.
         device: "auto", "cpu", "cuda" or "mps".
         builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the file may ask for.
-        likeliest: how many classes to name.
+        likeliest: how many classes to name, at most.
 
     Returns:
         For each file, the names of the likeliest classes with their shares of the softmax, best first.
 
     Raises:
+        RequestError: the batch size is below 1.
         SltpackError: the ticket or an image cannot be read, or the model not built.
     """
+    _require_positive("--batch-size", batch_size)
     place_to_run = choose_device(device)
     ticket = load(file, max_weights)
     _, classes, shape = describe(ticket.source.model)
-    pixels = torch.from_numpy(np.stack([read_image(path, shape) for path in paths]))
-    images = data.unlabelled(ticket.about.get("data", ""), pixels)
     model = build(ticket, builder, file).to(place_to_run)
-    with torch.inference_mode():
-        shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()
     names = class_names(ticket) or tuple(f"class {number}" for number in range(classes))
-    ranked = shares.topk(min(likeliest, classes))
-    return [
-        (path, [(names[index], share) for index, share in zip(indices, values, strict=True)])
-        for path, indices, values in zip(paths, ranked.indices.tolist(), ranked.values.tolist(), strict=True)
-    ]
+    found = []
+    with evaluating(model):
+        for start in range(0, len(paths), batch_size):
+            batch = paths[start : start + batch_size]
+            pixels = torch.from_numpy(np.stack([read_image(path, shape) for path in batch]))  # (B, H, W, C)
+            images = data.unlabelled(ticket.about.get("data", ""), pixels)
+            shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
+            best, indices = shares.topk(min(likeliest, classes))
+            for path, values, numbers in zip(batch, best.tolist(), indices.tolist(), strict=True):
+                found.append((path, [(names[number], share) for number, share in zip(numbers, values, strict=True)]))
+    return found
 
 
 def class_names(ticket: Ticket) -> tuple[str, ...]:
-    """Gives the names of a ticket's classes: those in the file, else those that its data set fixes, else none."""
+    """Gives the names of a ticket's classes: those in the file, else those that its data set fixes.
+
+    Args:
+        ticket: the ticket, whose free text a stranger may have written.
+
+    Returns:
+        One name for each output of the model; none at all where the names are unknown, or are not as many.
+    """
     try:
         names = json.loads(ticket.about.get("classes", "[]"))
-    except ValueError:
+    except (ValueError, RecursionError):
         names = []
-    known = tuple(map(str, names)) if isinstance(names, list) else ()
-    return known or data.fixed_classes(ticket.about.get("data", ""))
+    told = tuple(map(str, names)) if isinstance(names, list) else ()
+    known = told or data.fixed_classes(ticket.about.get("data", ""))
+    _, classes, _ = describe(ticket.source.model)
+    return known if len(known) == classes else ()
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Gives the most memory taken so far, in bytes: of a GPU, or of the whole process; None where nobody tells."""
+    """Tells how much memory was taken at most so far.
+
+    Args:
+        device: where the model runs.
+
+    Returns:
+        Bytes: of a CUDA device's memory, otherwise of the whole process; None where the system does not tell.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -238,6 +274,11 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _require_positive(where: str, number: int | None) -> None:
+    if number is not None and number < 1:
+        raise RequestError(where, expected="at least 1", found=f"{number}", remedy="choose a larger one")
 
 
 def _part(images: data.ImageData, split: str, limit: int | None) -> Images:

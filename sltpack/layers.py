@@ -23,7 +23,8 @@ def searchable(model: nn.Module) -> dict[str, torch.Tensor]:
 
     Raises:
         RequestError: the model has a parameter that is no weight of a Conv2d or Linear (a bias, a learned BatchNorm),
-            or a weight that two layers share: a ticket has no trained parameter.
+            or a weight that two layers share: a ticket has no trained parameter. Or a weight or buffer has another
+            floating type than float32.
     """
     found = {name: module.weight for name, module in model.named_modules() if isinstance(module, SEARCHABLE)}
     weights = {id(weight) for weight in found.values()}
@@ -42,31 +43,56 @@ def searchable(model: nn.Module) -> dict[str, torch.Tensor]:
             found="none",
             remedy="choose another model",
         )
+    for name, tensor in {**found, **buffers(model)}.items():
+        if tensor.dtype != torch.float32:
+            raise RequestError(
+                f"model {type(model).__name__}: {name}",
+                expected="float32, as all floating-point weights and buffers of a ticket",
+                found=str(tensor.dtype).removeprefix("torch."),
+                remedy="make it float32, or register a constant with persistent=False",
+            )
     return found
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
     """Gives what cannot come from a seed: the floating-point buffers of a model, as BatchNorm's statistics.
 
-    BatchNorm's count of batches is left out: it plays no part when the model runs.
+    Buffers of integers and bools are left out: the builder makes them again, and BatchNorm's count of batches plays no
+    part when the model runs.
 
     Args:
         model: any torch module.
 
     Returns:
-        The buffers by their names in the state dict.
+        The buffers, of any floating type, by their names in the state dict.
     """
     persistent = model.state_dict(keep_vars=True)
     return {name: buffer for name, buffer in model.named_buffers() if name in persistent and buffer.is_floating_point()}
 
 
-def assign(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Puts weights and buffers into a model that was built on the meta device.
+def channels_last(model: nn.Module) -> nn.Module:
+    """Puts a model's convolutions into the memory order in which they are fastest.
 
     Args:
-        model: the model, whose names and shapes fit the state.
-        state: tensors by their names in the model's state dict; BatchNorm's count of batches may be missing.
+        model: any torch module, with real memory; it is changed in place.
+
+    Returns:
+        The same model.
     """
-    model.load_state_dict(dict(state), assign=True)
+    moved: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def assign(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Puts weights and buffers into a model, which needs no gradients from then on.
+
+    Args:
+        model: the model, whose names and shapes fit the state. Where it was built on the meta device it takes the
+            tensors themselves, otherwise their values.
+        state: all of its weights and floating-point buffers, float32, by their names in its state dict.
+    """
+    on_meta = any(parameter.is_meta for parameter in model.parameters())
+    # Not strict: what the state leaves out, such as a buffer of integers, stays as the builder made it.
+    model.load_state_dict(dict(state), strict=False, assign=on_meta)
     for parameter in model.parameters():
         parameter.requires_grad_(False)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .errors import one_line
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -18,11 +20,16 @@ class Bar:
     task: TaskID
 
     def advance(self, amount: float = 1, note: str | None = None) -> None:
-        """Moves the bar on, and changes the words behind it where some are given."""
+        """Moves the bar on.
+
+        Args:
+            amount: how much more is done, in the bar's unit.
+            note: the words behind the bar from now on; without it, those that stand there.
+        """
         if note is None:
             self.progress.advance(self.task, amount)
         else:
-            self.progress.update(self.task, advance=amount, note=note)
+            self.progress.update(self.task, advance=amount, note=one_line(note))
 
 
 @contextmanager
@@ -30,7 +37,7 @@ def bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
     """Shows how far a job is and how long it will still take.
 
     Args:
-        description: what is done.
+        description: what is done; plain text, of which a stranger's file may have chosen a part.
         total: how much there is to do, in any unit.
         done: how much of it is done at the start.
 
@@ -39,13 +46,13 @@ def bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
     """
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield Bar(progress, progress.add_task(description, total=total, completed=done, note=""))
+        yield Bar(progress, progress.add_task(one_line(description), total=total, completed=done, note=""))

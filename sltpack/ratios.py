@@ -42,7 +42,8 @@ def place(sparsity: float, freeze: float) -> tuple[float, float]:
         The pruning ratio p = k - (1 - f) / 2 and the locking ratio l = f - p; where one would be negative, it is 0
         and the other is f.
     """
-    wanted = _exact(sparsity) - (1 - _exact(freeze)) / 2
+    # Twelve decimals, so that p and l are short decimal numbers whose sum is f again.
+    wanted = round(_exact(sparsity) - (1 - _exact(freeze)) / 2, 12)
     prune = min(max(wanted, Fraction(0)), _exact(freeze))
     return float(prune), float(_exact(freeze) - prune)
 

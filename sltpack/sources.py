@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .errors import RequestError
 from .freezing import freeze
-from .header import ModelSpec, Ratios, Seeds, Source
+from .header import INITS, METHODS, SCALES, SEED_LIMIT, ModelSpec, Ratios, Seeds, Source
 from .ratios import layer_counts, round_share
 
 
@@ -25,8 +25,18 @@ def make_source(
         The source, nothing kept but the locked weights.
 
     Raises:
-        RequestError: the ratios cannot be.
+        RequestError: the ratios cannot be, or a name or seed is not one of these.
     """
+    for name, value, known in (("init", init, INITS), ("scale", scale, SCALES), ("ratios", ratios.method, METHODS)):
+        if value not in known:
+            raise RequestError(
+                f"--{name}", expected=" or ".join(known), found=repr(value), remedy="choose one of these"
+            )
+    for name, seed in (("weight-seed", seeds.weights), ("freeze-seed", seeds.freezing)):
+        if not 0 <= seed < SEED_LIMIT:
+            raise RequestError(
+                f"--{name}", expected="an integer in 0..2^64 - 1", found=str(seed), remedy="choose another"
+            )
     counts = layer_counts(ratios.method, list(shapes.values()), ratios.prune, ratios.lock)
     layers = freeze(seeds.freezing, list(shapes), list(shapes.values()), counts)
     return Source(model, init, scale, seeds, ratios, layers)

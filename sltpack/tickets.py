@@ -20,7 +20,7 @@ from .codecs import CODECS
 from .container import Buffer, Container
 from .errors import FormatError, OutputError, RequestError
 from .files import write_atomically
-from .header import MAX_WEIGHTS, Header, Layer, Source
+from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header, Layer, Source
 from .streams import FREEZING, Stream, pieces
 from .supermask import Supermask
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ticket:
     """A strong lottery ticket.
 
@@ -63,7 +63,19 @@ class Ticket:
             layer_masks: for each layer, bool [searched positions], in ascending order.
             buffers: float32 or float16.
             about: free text pairs.
+
+        Returns:
+            The ticket, with the digest of its weights.
+
+        Raises:
+            RequestError: a buffer's name, type or shape is none that a file can hold.
+            ValueError: a mask is of another length than its layer's search space.
         """
+        for name, values in buffers.items():
+            _require_storable(source, name, values)
+        for layer, mask in zip(source.layers, layer_masks, strict=True):
+            if mask.shape != (layer.searched,):
+                raise ValueError(f"a mask {mask.shape} for the {layer.searched} searched weights of {layer.name}")
         layers = tuple(
             replace(layer, kept=layer.locked + int(np.count_nonzero(mask)))
             for layer, mask in zip(source.layers, layer_masks, strict=True)
@@ -280,6 +292,21 @@ class Ticket:
         return tuple(buffers)
 
 
+def _require_storable(source: Source, name: str, values: NDArray[np.floating]) -> None:
+    known = values.dtype in (np.float32, np.float16)
+    if not known or values.size == 0 or values.ndim > MAX_DIMENSIONS:
+        raise RequestError(
+            f"buffer {name}",
+            expected=f"float32 or float16 of at most {MAX_DIMENSIONS} dimensions, none of them 0",
+            found=f"{values.dtype} {list(values.shape)}",
+            remedy="keep such a buffer out of the model's state (persistent=False)",
+        )
+    if name in {layer.parameter for layer in source.layers}:
+        raise RequestError(
+            f"buffer {name}", expected="a name that no layer's weight has", found=name, remedy="rename the buffer"
+        )
+
+
 def _contradiction(layer: Layer, expected: str, found: str) -> FormatError:
     return FormatError(
         f"layer {layer.name}",
@@ -322,9 +349,8 @@ def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, c
         OutputError: the file cannot be written, or does not give the ticket's weights again.
     """
 
-    def check(temporary: Path) -> None:
-        size = ticket.source.size
-        copy = Ticket.from_container(containers.read(temporary, max(size, MAX_WEIGHTS)), path)
+    def check(written: bytes) -> None:
+        copy = Ticket.from_container(containers.decode(written, path, ticket.source.size), path)
         if copy.digest() != ticket.weights_sha256:
             raise OutputError(
                 path,

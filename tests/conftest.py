@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,11 @@ from sltpack.data.images import ImageData
 from sltpack.header import Ratios, Seeds, Source
 from sltpack.search import Settings, search
 from sltpack.sources import make_source
+
+COMMANDS = Path(__file__).parents[1] / "cli"
+installed = Path(str(importlib.util.find_spec("sltpack_cli").origin)).parent  # type: ignore[union-attr]
+if any(path.read_bytes() != (installed / path.name).read_bytes() for path in COMMANDS.glob("*.py")):
+    pytest.exit(f"the commands in {installed} are not those of {COMMANDS}; install again: pip install .", 3)
 
 CPU = torch.device("cpu")
 

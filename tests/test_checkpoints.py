@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from sltpack import checkpoints
 from sltpack.checkpoints import Checkpoint
-from sltpack.errors import FormatError, LimitError, RequestError, SltpackError
+from sltpack.errors import FormatError, LimitError, OutputError, RequestError, SltpackError
 from sltpack.header import Source
 from sltpack.search import BEST
 
@@ -39,8 +40,9 @@ def test_round_trip(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
     path = tmp_path / "copy.pt"
     run[1].save(path)
     copy = checkpoints.load(path)
-    assert replace(copy, scores=run[1].scores) == run[1]
     assert torch.equal(copy.scores, run[1].scores)
+    for name in ("source", "kept", "threshold", "settings", "metrics"):
+        assert getattr(copy, name) == getattr(run[1], name)
 
 
 def test_the_ticket_keeps_the_largest_scores(run: tuple[Path, Checkpoint]) -> None:
@@ -127,11 +129,39 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
             {"scores": torch.full((searched,), torch.nan)},
             ": scores: expected finite numbers, found others; search again at a lower rate",
         ),
+        (
+            {"scores": torch.zeros(searched).to_sparse()},
+            f": scores: expected {expected}, found float32 [{searched}]{made}",
+        ),
         ({"kept": searched + 1}, f": kept: expected an integer in 0..{searched}, found {searched + 1}{made}"),
         ({"kept": 1.5}, f": kept: expected an integer in 0..{searched}, found 1.5{made}"),
-        ({"buffers": {"x": 1}}, f": buffers: expected float32 tensors, found others{made}"),
+        ({"buffers": 5}, f": buffers: expected tensors by name, found int{made}"),
+        ({"buffers": {"x": 1}}, f": buffers: expected finite float32 tensors by name, found 'x': int{made}"),
+        (
+            {"buffers": {5: torch.ones(2)}},
+            f": buffers: expected finite float32 tensors by name, found 5: float32 [2]{made}",
+        ),
+        (
+            {"buffers": {"x": torch.full((2,), torch.inf)}},
+            f": buffers: expected finite float32 tensors by name, found 'x': float32 [2]{made}",
+        ),
+        (
+            {"settings": {"class_names": 5}},
+            f": settings: expected class_names, a list of texts, found 5{made}",
+        ),
+        (
+            {"metrics": {"history": [], "test_accuracy": [1]}},
+            f": metrics: expected test_accuracy, a number, found [1]{made}",
+        ),
         ({"threshold": "high"}, f": threshold: expected a number, found 'high'{made}"),
-        ({"metrics": None}, f": expected settings and metrics, found none{made}"),
+        (
+            {"metrics": None},
+            f": settings and metrics: expected values by name, with a history, found others{made}",
+        ),
+        (
+            {"version": torch.ones(2)},
+            ": expected version 1 of the checkpoint, found version tensor([1., 1.]); use the sltpack that wrote it",
+        ),
         ({"version": 2}, ": expected version 1 of the checkpoint, found version 2; use the sltpack that wrote it"),
         (
             {"init": "magic"},
@@ -147,6 +177,33 @@ def test_a_file_that_is_cut(run: tuple[Path, Checkpoint], tmp_path: Path, length
     path.write_bytes((run[0] / BEST).read_bytes()[:length])
     with pytest.raises(FormatError, match=r"make one with sltpack search$"):
         checkpoints.load(path)
+
+
+def test_a_buffer_that_needs_gradients_is_read(tmp_path: Path, values: dict[str, Any]) -> None:
+    torch.save({**values, "buffers": {"x": torch.ones(2, requires_grad=True)}}, tmp_path / "c.pt")
+    assert checkpoints.load(tmp_path / "c.pt").ticket().buffers["x"].tolist() == [1.0, 1.0]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    """The limit on a file's size is the nearest to a full disk that a test can have."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "last.pt"
+    path.write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OutputError) as caught:
+            run[1].save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert str(caught.value) == (
+        f"{path}: expected a place that can be written, found file too large; nothing was written under that name; check "
+        "the folder, its permissions and the free space"
+    )
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_more_weights_than_allowed(run: tuple[Path, Checkpoint]) -> None:

@@ -13,20 +13,29 @@ PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
 _HEAD = """\
 # The commands
 
-Made from `sltpack COMMAND --help` by `python tests/test_cli_document.py`; a test fails where this page is stale.
+Made from `sltpack --help` and `sltpack COMMAND --help` by `python tests/test_cli_document.py`; a test fails where this
+page is stale.
 
 Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C.
-Errors are one line on standard error. Progress is drawn on standard error, and only in a terminal.
+Errors are one line on standard error; a call with a wrong option or argument has its usage in front of that line.
+Progress is drawn on standard error, and only in a terminal.
+
+Data sets that are downloaded are kept in the user's cache folder, or in the folder that the environment variable
+`SLTPACK_CACHE` names.
 """
 
 
 def page() -> str:
     """Writes the page anew."""
-    parts = [_HEAD]
+    parts = [_HEAD, _shown("--help")]
     for name in cli.commands:
-        shown = CliRunner().invoke(cli, [name, "--help"], prog_name="sltpack", terminal_width=100)
-        parts.append(f"## {name}\n\n```text\n{shown.stdout}```\n")
+        parts += [f"## {name}\n", _shown(name, "--help")]
     return "\n".join(parts)
+
+
+def _shown(*words: str) -> str:
+    shown = CliRunner().invoke(cli, words, prog_name="sltpack", terminal_width=100)
+    return f"```text\n{shown.stdout}```\n"
 
 
 def test_the_page_is_not_stale() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from sltpack import files
 from sltpack.errors import FormatError, OutputError, RequestError
-from sltpack.files import produce_atomically, refuse_existing, write_atomically
+from sltpack.files import make_folder, refuse_existing, write_atomically
 
 NOTHING = "nothing was written under that name; check the folder, its permissions and the free space"
 OLD, NEW = b"old", b"new content" * 1000
@@ -248,42 +248,46 @@ def test_a_check_that_fails(tmp_path: Path, error: BaseException, force: bool) -
     assert not force or path.read_bytes() == OLD
 
 
-def test_the_check_sees_the_whole_file_beside_its_place(old: Path) -> None:
+def test_the_check_sees_the_whole_file_before_it_has_its_name(old: Path) -> None:
     seen = []
 
-    def check(temporary: Path) -> None:
-        seen.append((temporary.parent, temporary.read_bytes(), old.read_bytes()))
+    def check(written: bytes) -> None:
+        seen.append((written, old.read_bytes()))
         assert len(names(old.parent)) == 2
 
     write_atomically(old, NEW, force=True, check=check)
-    assert seen == [(old.parent, NEW, OLD)]
-
-
-def test_what_is_produced_gets_its_name_only_once_it_is_done(old: Path) -> None:
-    def produce(temporary: Path) -> None:
-        temporary.write_bytes(NEW)
-        assert old.read_bytes() == OLD
-
-    produce_atomically(old, produce, force=True)
+    assert seen == [(NEW, OLD)]
     assert old.read_bytes() == NEW
+
+
+def test_a_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "ticket.slt"
     with pytest.raises(RequestError):
-        produce_atomically(old, raising(AssertionError("called for a name that is taken")))
+        write_atomically(path, NEW, check=lambda _: path.write_bytes(OLD) and None)
+    assert path.read_bytes() == OLD
+    assert names(tmp_path) == ["ticket.slt"]
 
 
-def test_what_is_produced_in_halves_is_left_nowhere(old: Path) -> None:
-    def produce(temporary: Path) -> None:
-        temporary.write_bytes(NEW[:5])
-        raise no_space()
+def test_links_are_followed_with_force_and_refused_without(old: Path) -> None:
+    link, dangling = old.with_name("link"), old.with_name("dangling")
+    link.symlink_to(old)
+    dangling.symlink_to(old.with_name("nowhere"))
+    write_atomically(link, NEW, force=True)
+    assert link.is_symlink()
+    assert old.read_bytes() == NEW
+    with pytest.raises(RequestError) as caught:
+        write_atomically(dangling, NEW)
+    assert str(caught.value) == (
+        f"{dangling}: expected a name that is free, found a link of that name; choose another name"
+    )
+    assert dangling.is_symlink()
 
+
+def test_folders_are_made_or_the_reason_is_told(old: Path) -> None:
+    make_folder(old.parent / "a" / "b")
+    make_folder(old.parent / "a" / "b")
     with pytest.raises(OutputError) as caught:
-        produce_atomically(old, produce, force=True)
-    assert caught.value.found == "no space left on device"
-    assert old.read_bytes() == OLD
-    assert names(old.parent) == ["ticket.slt"]
-
-
-def test_a_producer_that_removes_its_file_is_told(old: Path) -> None:
-    with pytest.raises(OutputError) as caught:
-        produce_atomically(old, Path.unlink, force=True)
-    assert caught.value.found == "no such file or directory"
-    assert old.read_bytes() == OLD
+        make_folder(old)
+    assert str(caught.value) == (
+        f"{old}: expected a folder, or a place for one, found file exists; choose another name"
+    )

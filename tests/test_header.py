@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sltpack import header
+from sltpack import errors, header, header_reader
 from sltpack.errors import FormatError, LimitError
-from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source, from_text, to_text
+from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source, to_text
+from sltpack.header_reader import from_text
 
 NOT_WRITTEN = "the file is damaged or was not written by sltpack"
 NEWER = "read the file with a newer sltpack, or get it anew"
@@ -303,10 +304,10 @@ def test_limit() -> None:
 @pytest.mark.parametrize("key", header.SOURCE_KEYS)
 def test_a_source_without_a_key(key: str) -> None:
     values = plain()
-    assert header.source_parts(header.source_from(values, "ckpt.pt")).items() <= values.items()
+    assert header.source_parts(header_reader.source_from(values, "ckpt.pt")).items() <= values.items()
     del values[key]
     with pytest.raises(FormatError) as caught:
-        header.source_from(values, "ckpt.pt")
+        header_reader.source_from(values, "ckpt.pt")
     assert str(caught.value) == (
         "ckpt.pt: the source network: expected the keys model, init, scale, seeds, ratios, layers, "
         f"found none for {key}; {NOT_WRITTEN}"
@@ -318,20 +319,20 @@ def test_a_source_that_json_cannot_write(value: float) -> None:
     values = plain()
     values["model"]["width"] = value
     with pytest.raises(FormatError) as caught:
-        header.source_from(values, "ckpt.pt")
+        header_reader.source_from(values, "ckpt.pt")
     assert str(caught.value) == f"ckpt.pt: model width: expected {ARGUMENT}, found {value}; {NOT_WRITTEN}"
 
 
 def test_the_sign_of_a_zero_ratio_is_dropped() -> None:
     values = plain()
     values["ratios"]["prune"] = -0.0
-    assert math.copysign(1, header.source_from(values, "ckpt.pt").ratios.prune) == 1
+    assert math.copysign(1, header_reader.source_from(values, "ckpt.pt").ratios.prune) == 1
 
 
 def test_a_value_is_shown_short() -> None:
-    assert header.shown("short") == "'short'"
-    assert len(header.shown("long" * 1000)) == 200
+    assert errors.shown("short") == "'short'"
+    assert len(errors.shown("long" * 1000)) == 200
     nested: list[Any] = []
     for _ in range(100_000):
         nested = [nested]
-    assert header.shown(nested) == "deeply nested values"
+    assert errors.shown(nested) == "deeply nested values"

@@ -22,7 +22,7 @@ from sltpack import tickets
 from sltpack.header import ModelSpec, Ratios, Seeds
 from sltpack.sources import make_source
 
-PLAIN = ("errors", "files", "header", "container", "accounting", "bundled")
+PLAIN = ("errors", "files", "header", "header_reader", "container", "accounting", "bundled")
 """These know neither numpy nor torch, so that `sltpack info` answers at once."""
 NUMERIC = ("streams", "initializers", "ratios", "freezing", "sources", "supermask", "codecs", "tickets")
 """These know numpy."""
@@ -38,11 +38,12 @@ RUNNING = (
     "search",
     "inference",
     "export",
+    "packing",
 )
 """These know torch."""
 ORDER = PLAIN + NUMERIC + RUNNING
 """The rooms of sltpack: each imports only from those before it."""
-TORCHLESS = {*PLAIN, *NUMERIC, "export"}
+TORCHLESS = {*PLAIN, *NUMERIC, "export", "packing"}
 
 PACKAGE = Path(sltpack.__file__).parent
 

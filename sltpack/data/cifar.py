@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, reason
 from . import unpickling
 from .download import Archive, cache_folder, fetch
 from .images import ImageData, Images
@@ -228,7 +228,7 @@ def _images(parts: list[_Read], names: tuple[str, ...]) -> Images:
 
 def _unreadable(family: Family, path: Path, error: OSError) -> DataError:
     missing = isinstance(error, FileNotFoundError)
-    found = "none of that name" if missing else (error.strerror or str(error)).lower()
+    found = "none of that name" if missing else reason(error)
     return _incomplete(family, path, "a file" if missing else "a file that can be read", found)
 
 

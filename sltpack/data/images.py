@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +55,12 @@ class Images:
         """Puts the images on a device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
+    def sha256(self) -> str:
+        """Tells these images and labels from others: the SHA-256 of their bytes."""
+        digest = hashlib.sha256(self.pixels.cpu().contiguous().numpy().data)
+        digest.update(self.labels.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Makes network input of pixels.
 
@@ -71,7 +78,7 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set with its training and test parts; a set that is only run may have no training part."""
+    """A data set with its training and test parts."""
 
     train: Images
     test: Images

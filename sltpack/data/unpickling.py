@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, reason
 
 FILE_LIMIT = 1 << 28
 """Bytes of a pickle; the largest official one, CIFAR-100's training set, has 155 MB."""
@@ -59,7 +59,7 @@ def load(path: Path) -> dict[Any, Any]:
     except DataError:
         raise
     except OSError as error:
-        raise _damaged(path, "a file that can be read", (error.strerror or str(error)).lower()) from error
+        raise _damaged(path, "a file that can be read", reason(error)) from error
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise _damaged(path, "a whole pickle", f"{type(error).__name__}: {error}") from error
     if not isinstance(pickled, dict):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import produce_atomically
+from ..errors import RequestError
+from ..files import write_atomically
 from ..freezing import SEARCHED
 from ..tickets import Ticket, weights_digest
 
+Arrays = Mapping[str, NDArray[Any]]
+
 FORMATS = ("safetensors", "torch")
+"""What `write_weights` writes."""
 
 
 def write_weights(
@@ -41,8 +47,13 @@ def write_weights(
 
     Raises:
         FormatError: the regenerated weights are not the ones that the ticket was made with.
-        RequestError, OutputError: the file exists or cannot be written.
+        RequestError: the file exists, or there is no such format.
+        OutputError: the file cannot be written; nothing is left behind.
     """
+    if file_format not in FORMATS:
+        raise RequestError(
+            "--format", expected=" or ".join(FORMATS), found=str(file_format), remedy="choose one of these"
+        )
     tensors: dict[str, NDArray[Any]] = dict(ticket.state())
     ticket.check(weights_digest(tensors[layer.parameter] for layer in ticket.source.layers), where)
     if parts:
@@ -53,16 +64,21 @@ def write_weights(
             tensors[f"source.{layer.parameter}"] = ticket.source_weights(index)
             tensors[f"freezing.{layer.parameter}"] = frozen
             tensors[f"supermask.{layer.parameter}"] = supermask
-
-    def produce(temporary: Path) -> None:
-        if file_format == "torch":
-            import torch
-
-            torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, temporary)
-        else:
-            from safetensors.numpy import save_file
-
-            save_file(tensors, temporary)
-
-    produce_atomically(path, produce, force=force)
+    write_atomically(
+        path, _torch_bytes(tensors) if file_format == "torch" else _safetensors_bytes(tensors), force=force
+    )
     return len(tensors)
+
+
+def _safetensors_bytes(tensors: Arrays) -> bytes:
+    from safetensors.numpy import save
+
+    return save(dict(tensors))
+
+
+def _torch_bytes(tensors: Arrays) -> bytes:
+    import torch
+
+    out = io.BytesIO()
+    torch.save({name: torch.from_numpy(values) for name, values in tensors.items()}, out)
+    return out.getvalue()

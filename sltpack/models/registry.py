@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -28,12 +27,34 @@ MODELS: dict[str, Builder] = {
 
 
 def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int]) -> ModelSpec:
-    """Names a model with the arguments that every builder takes."""
-    return ModelSpec(name, {"width": float(width), "classes": classes, "input_shape": list(input_shape)})
+    """Names a model with the arguments that every builder takes.
+
+    Args:
+        name: a name of `MODELS`, or "package.module:function"; whether there is such a model is not looked at.
+        width: factor of all channels, above 0 and up to 1024.
+        classes: how many outputs.
+        input_shape: channels, height and width of the images.
+
+    Returns:
+        The name and arguments, as a file holds them.
+
+    Raises:
+        RequestError: they are not what builders take.
+    """
+    made = ModelSpec(name, {"width": float(width), "classes": classes, "input_shape": list(input_shape)})
+    try:
+        describe(made)
+    except FormatError as error:  # which it would be in a file
+        raise RequestError(error.where, expected=error.expected, found=error.found, remedy=error.remedy) from None
+    return made
 
 
 def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tuple[int, int, int]]:
     """Reads the arguments of a model.
+
+    Args:
+        model: its name and arguments, which may come from a stranger's file.
+        where: what to name in an error.
 
     Returns:
         Width, number of classes, input shape.
@@ -41,14 +62,12 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
     Raises:
         FormatError: they are not what builders take.
     """
-    arguments: dict[str, Any] = dict(model.arguments)
-    width, classes, shape = arguments.get("width"), arguments.get("classes"), arguments.get("input_shape")
+    arguments: Any = dict(model.arguments)
+    width, classes, shape = (arguments.get(name) for name in ("width", "classes", "input_shape"))
     proper = (
         set(arguments) == {"width", "classes", "input_shape"}
-        and isinstance(width, float | int)
-        and not isinstance(width, bool)
-        and math.isfinite(width)
-        and 0 < width <= 1024
+        and type(width) in (float, int)
+        and 0 < width <= 1024  # which nan and inf are not
         and type(classes) is int
         and 1 <= classes <= MAX_WEIGHTS
         and isinstance(shape, list)
@@ -62,7 +81,8 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
             found=str(arguments),
             remedy="choose other arguments",
         )
-    return float(width), int(classes), tuple(shape)  # type: ignore[arg-type]
+    channels, height, breadth = shape
+    return float(width), classes, (channels, height, breadth)
 
 
 def build(model: ModelSpec, builder: str | None = None, where: object = "model") -> nn.Module:
@@ -77,7 +97,8 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
         The module.
 
     Raises:
-        RequestError: the model is unknown, or names code that the caller did not name, or its builder fails.
+        RequestError: the model is unknown, or names code that the caller did not name, or its builder fails or gives
+            something else.
     """
     width, classes, input_shape = describe(model, where)
     if model.name in MODELS and builder in (None, model.name):
@@ -99,18 +120,58 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
             remedy="choose one of these",
         )
     try:
-        return make(width=width, classes=classes, input_shape=input_shape)
-    except Exception as error:  # a user's builder may raise anything
+        made = make(width=width, classes=classes, input_shape=input_shape)
+    except (Exception, SystemExit) as error:  # a user's builder may raise anything
         raise RequestError(
             f"{where}: model {model.name}",
             expected="a builder that takes width, classes and input_shape",
             found=f"{type(error).__name__}: {error}",
             remedy="mend the builder or choose another input shape or width",
         ) from error
+    if not isinstance(made, nn.Module):
+        raise RequestError(
+            f"{where}: model {model.name}",
+            expected="a builder that returns a torch.nn.Module",
+            found=type(made).__name__,
+            remedy="mend the builder",
+        )
+    return made
+
+
+def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
+    """Runs a model on two images of zeros, so that its faults are seen before any long work.
+
+    Args:
+        model: the model, on any device; it is put into evaluation mode.
+        spec: its name and arguments.
+        where: what to name in an error.
+
+    Raises:
+        RequestError: it fails, or gives something else than scores of shape (2, classes).
+    """
+    _, classes, shape = describe(spec, where)
+    device = next(model.parameters()).device
+    images = torch.zeros(2, *shape, device=device).contiguous(memory_format=torch.channels_last)  # (2, C, H, W)
+    model.eval()
+    try:
+        with torch.no_grad():  # a tensor that the model keeps for later may still be trained with
+            scores = model(images)  # (2, classes)
+    except (Exception, SystemExit) as error:  # a user's model may raise anything
+        raise _unfit(spec, where, f"{type(error).__name__}: {error}") from error
+    if not isinstance(scores, torch.Tensor):
+        raise _unfit(spec, where, f"a result of type {type(scores).__name__}")
+    if scores.shape != (2, classes) or not scores.is_floating_point():
+        kind = str(scores.dtype).removeprefix("torch.")
+        raise _unfit(spec, where, f"{kind} of shape {list(scores.shape)} from {list(images.shape)}")
 
 
 def shapes(model: ModelSpec, builder: str | None = None, where: object = "model") -> dict[str, tuple[int, ...]]:
     """Gives the searchable layers of a model without taking memory for their weights.
+
+    Args:
+        model: its name and arguments.
+        builder: "package.module:function" for a model that is not one of sltpack's.
+        where: what to name in an error.
 
     Returns:
         Weight shapes by module name, in order.
@@ -125,20 +186,32 @@ def shapes(model: ModelSpec, builder: str | None = None, where: object = "model"
 
 def _import(name: str) -> Builder:
     module_name, _, function_name = name.partition(":")
-    # An installed command, unlike python -m, does not look for modules in the working folder.
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
     try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
+        # An installed command, unlike python -m, does not look for modules in the working folder. It comes last, so
+        # that no file there is taken for a library that is imported later.
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.append(here)
+        function: Any = getattr(importlib.import_module(module_name), function_name)
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise RequestError(
             f"--model {name}",
             expected="package.module:function that can be imported",
-            found=str(error),
-            remedy="install the package or run from its folder",
+            found=f"{type(error).__name__}: {error}",
+            remedy="install the package, run from its folder or mend it",
         ) from error
     if not callable(function):
         raise RequestError(
             f"--model {name}", expected="a function", found=type(function).__name__, remedy="name a builder"
         )
-    return function  # type: ignore[no-any-return]
+    made: Builder = function
+    return made
+
+
+def _unfit(spec: ModelSpec, where: object, found: str) -> RequestError:
+    _, classes, shape = describe(spec, where)
+    return RequestError(
+        f"{where}: model {spec.name}",
+        expected=f"scores of shape (B, {classes}) from images of shape (B, {', '.join(map(str, shape))})",
+        found=found,
+        remedy="mend the model",
+    )

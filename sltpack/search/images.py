@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import datetime
+import math
+import os
 from pathlib import Path
 
 from .. import __version__, data, models
 from ..checkpoints import Checkpoint
 from ..devices import choose_device
 from ..errors import RequestError
-from ..header import ModelSpec, Ratios, Seeds
+from ..header import MAX_WEIGHTS, ModelSpec, Ratios, Seeds
 from ..ratios import place
 from ..sources import make_source
 from .loop import search
 from .settings import Settings
 
+FREEZE = 0.5
+"""The freezing ratio where none is asked for."""
+
 
 def search_images(
     model: str,
     data_name: str,
-    folder: Path,
+    folder: str | os.PathLike[str],
     settings: Settings,
     *,
     freeze: float | None = None,
@@ -35,6 +40,7 @@ def search_images(
     image_size: int | None = None,
     device: str = "auto",
     resume: bool = False,
+    max_weights: int = MAX_WEIGHTS,
 ) -> Checkpoint:
     """Searches a ticket on images.
 
@@ -43,7 +49,8 @@ def search_images(
         data_name: "cifar10", "cifar100", "digits" or "folder:PATH".
         folder: where the checkpoints and metrics go.
         settings: of the search.
-        freeze: the freezing ratio f; the search space is placed so that the sparsity lies in its middle.
+        freeze: the freezing ratio f; the search space is placed so that the sparsity lies in its middle. Without it
+            and the next two, 0.5.
         prune: instead of `freeze`, the pruning ratio p.
         lock: instead of `freeze`, the locking ratio l.
         method: how layers share the ratios: "epl" or "erk".
@@ -56,6 +63,7 @@ def search_images(
         image_size: the size that images of a folder are scaled and cropped to.
         device: "auto", "cpu", "cuda" or "mps".
         resume: whether to go on from the folder's last checkpoint.
+        max_weights: the most weights that the model may have.
 
     Returns:
         The checkpoint of the best validation accuracy, which the folder holds too.
@@ -69,22 +77,27 @@ def search_images(
     spec: ModelSpec = models.spec(model, width, len(images.train.classes), images.train.shape)
     builder = model if ":" in model else None
     seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
-    source = make_source(
-        spec,
-        models.shapes(spec, builder),
-        init,
-        scale or {"skc": "layer", "ku": "none"}[init],
-        seeds,
-        ratios,
-    )
+    shapes = models.shapes(spec, builder)
+    size = sum(math.prod(shape) for shape in shapes.values())
+    if size > max_weights:
+        raise RequestError(
+            f"model {model}",
+            expected=f"at most {max_weights} weights",
+            found=str(size),
+            remedy=f"lower --width, or allow as many (--max-weights {size})",
+        )
+    source = make_source(spec, shapes, init, scale or {"skc": "layer"}.get(init, "none"), seeds, ratios)
     noted = {
         "data": data_name.partition(":")[0],
+        "train_sha256": images.train.sha256(),
         "class_names": list(images.train.classes),
         "image_size": image_size,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,
     }
-    return search(source, images, settings, folder, device=place_to_run, noted=noted, builder=builder, resume=resume)
+    return search(
+        source, images, settings, Path(folder), device=place_to_run, noted=noted, builder=builder, resume=resume
+    )
 
 
 def _ratios(method: str, sparsity: float, freeze: float | None, prune: float | None, lock: float | None) -> Ratios:
@@ -95,9 +108,10 @@ def _ratios(method: str, sparsity: float, freeze: float | None, prune: float | N
             found="both",
             remedy="leave one of them out",
         )
+    if freeze is prune is lock is None:
+        freeze = FREEZE
     if freeze is None:
         return Ratios(method, prune or 0.0, lock or 0.0)
-    for name, ratio in (("freeze", freeze), ("sparsity", sparsity)):
-        if not 0 <= ratio <= 1:
-            raise RequestError(f"--{name}", expected="a share in 0..1", found=f"{ratio:g}", remedy="choose another")
+    if not 0 <= freeze <= 1:
+        raise RequestError("--freeze", expected="a share in 0..1", found=f"{freeze:g}", remedy="choose another")
     return Ratios(method, *place(sparsity, freeze))

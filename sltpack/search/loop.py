@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -15,27 +14,23 @@ from torch import nn
 from torch.nn import functional
 
 from .. import checkpoints
-from .. import header as headers
 from ..checkpoints import Checkpoint
 from ..data.images import VALIDATION_SHARE, ImageData, Images, augment, require_shape, split
 from ..errors import DataError, RequestError, SltpackError
 from ..evaluation import accuracy, predict
-from ..files import write_atomically
+from ..files import make_folder
 from ..header import Source
-from ..layers import buffers
-from ..models import build, describe
+from ..layers import buffers, channels_last
+from ..models import build, describe, try_out
 from ..progress import Bar, bar
+from ..selection import select
 from ..sources import searched_kept
 from .edge_popup import EdgePopup, first_scores
+from .folder import BEST, LAST, load_last, require_unused, write_metrics
 from .settings import Settings
 
-BEST = "ckpt.pt"
-"""The checkpoint of the best validation accuracy: the search's result."""
-LAST = "last.pt"
-"""The checkpoint of the last whole epoch, to go on from."""
-METRICS = "metrics.jsonl"
-"""One line an epoch."""
 _REPORT_EVERY = 10
+"""Steps between two looks at the loss, which wait for the device."""
 
 
 class Interrupted(SltpackError):
@@ -104,44 +99,57 @@ def search(
     _require_fitting(source, data)
     kept = searched_kept(source, settings.sparsity)
     everything = {**asdict(settings), **(noted or {})}
-    model = build(source.model, builder).to(device)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = channels_last(build(source.model, builder).to(device))
+    try_out(model, source.model)
     if resume:
-        start = _last(folder, source, everything)
+        start = load_last(folder, source, everything, buffers(model))
     else:
-        _require_unused(folder)
+        require_unused(folder)
+        make_folder(folder)
         scores = first_scores(source, settings.seed)
-        start = Checkpoint(source, kept, scores, 0.0, _copied(model), everything, {"epoch": 0, "history": []})
-        folder.mkdir(parents=True, exist_ok=True)
-        start.save(folder / LAST)
-    _restore(model, start)
-    popup = EdgePopup(model, source, kept, start.scores.to(device))
-    train, validation = (part.to(device) for part in split(data.train, settings.seed))
-    optimizer = _optimizer(popup, settings, start.momentum)
-    run = _Run(source, settings, everything, folder, train, validation, model, popup, optimizer)
-    _epochs(run, list(start.metrics["history"]))
-    return _finish(run, data.test)
+        metrics: dict[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
+        start = Checkpoint(source, kept, scores, select(scores, kept)[1], _copied(model), everything, metrics)
+        for name in (LAST, BEST):
+            start.save(folder / name)
+    history = list(start.metrics["history"])
+    try:
+        _restore(model, start)
+        popup = EdgePopup(model, source, kept, start.scores.to(device))
+        train, validation = (part.to(device) for part in split(data.train, settings.seed))
+        optimizer = _optimizer(popup, settings, start.momentum)
+        run = _Run(source, settings, everything, folder, train, validation, model, popup, optimizer)
+        _epochs(run, history)
+        return _finish(run, data.test)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            folder,
+            expected=f"{settings.epochs} epochs",
+            found=f"Ctrl-C after {len(history)}",
+            remedy=f"{BEST} holds the best ticket so far; the same command with --resume goes on",
+        ) from error
 
 
 def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
     total = run.settings.epochs
     with bar("search", run.steps * total, run.steps * len(history)) as running:
-        try:
-            for epoch in range(len(history), total):
-                best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
-                words = f"best {best:.3f}" if history else ""
-                trained = _epoch(run, epoch, running, f"epoch {epoch + 1}/{total} {words}")
-                reached = accuracy(predict(run.model, run.validation), run.validation.labels)
-                history.append({"epoch": epoch + 1, **trained, "validation_accuracy": reached})
-                state = _state(run, {**history[-1], "history": history})
-                if reached > best:
-                    state.save(run.folder / BEST)
-                momentum = run.optimizer.state[run.popup.scores]["momentum_buffer"]
-                replace(state, momentum=momentum).save(run.folder / LAST)
-                lines = "".join(json.dumps(entry) + "\n" for entry in history)
-                write_atomically(run.folder / METRICS, lines.encode(), force=True)
-        except KeyboardInterrupt as error:
-            raise _interrupted(run, history) from error
+        for epoch in range(len(history), total):
+            best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
+            words = f"epoch {epoch + 1}/{total}" + (f" best {best:.3f}" if history else "")
+            try:
+                trained = _epoch(run, epoch, running, words)
+            except KeyboardInterrupt:
+                if not history:  # better than the scores that it began with
+                    _state(run, {"epoch": 0, "validation_accuracy": None, "history": []}).save(run.folder / BEST)
+                raise
+            reached = accuracy(predict(run.model, run.validation), run.validation.labels)
+            measured = {"epoch": epoch + 1, **trained, "validation_accuracy": reached}
+            state = _state(run, {**measured, "history": [*history, measured]})
+            if reached > best:
+                state.save(run.folder / BEST)
+            momentum = run.optimizer.state[run.popup.scores]["momentum_buffer"]
+            replace(state, momentum=momentum).save(run.folder / LAST)
+            history.append(measured)
+            write_metrics(run.folder, history)
 
 
 def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
@@ -152,26 +160,24 @@ def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     size = min(settings.batch_size, len(train))
     losses, right = torch.zeros((), device=run.device), torch.zeros((), device=run.device)
     mean_loss, train_accuracy, reported = math.inf, 0.0, 0
-    half = torch.autocast(run.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+    # sltpack draws nothing from torch; a model of the user's own, with dropout, may.
+    torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch]).integers(2**63)))
     run.model.train()
     for step in range(steps):
         index = order[step * size : (step + 1) * size]
         pixels, labels = augment(train.pixels[index], train.flips, random), train.labels[index]
-        with half:
-            scores = run.model(train.normalise(pixels))  # (B, classes)
-        loss = functional.cross_entropy(scores.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        scores, loss = _gradients(run, train.normalise(pixels), labels)
         run.popup.take_gradient()
         for group in run.optimizer.param_groups:
             group["lr"] = settings.rate((epoch * steps + step) / (settings.epochs * steps))
         run.optimizer.step()
         run.popup.apply()
-        losses += loss.detach()
+        losses += loss
         right += (scores.argmax(1) == labels).sum()
         done = step + 1
         if done % _REPORT_EVERY == 0 or done == steps:
             mean_loss, train_accuracy = float(losses) / done, float(right) / (done * size)
-            _require_finite(mean_loss, epoch)
+            _require_finite(mean_loss, run.popup.scores.detach(), epoch)
             running.advance(done - reported, f"{words} loss {mean_loss:.3f} accuracy {train_accuracy:.3f}")
             reported = done
     return {"loss": mean_loss, "train_accuracy": train_accuracy}
@@ -199,61 +205,43 @@ def _require_fitting(source: Source, data: ImageData) -> None:
         )
 
 
-def _require_unused(folder: Path) -> None:
-    if any((folder / name).exists() for name in (BEST, LAST)):
+def _gradients(run: _Run, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    half = torch.autocast(run.device.type, torch.bfloat16, enabled=run.settings.precision == "bfloat16")
+    try:
+        with half:
+            scores = run.model(images)  # (B, classes)
+        loss = functional.cross_entropy(scores.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
         raise RequestError(
-            folder,
-            expected="a folder without a search",
-            found="one with checkpoints",
-            remedy="go on with --resume, or choose another folder",
-        )
+            f"a step with {len(labels)} images",
+            expected="a model that can be trained on them",
+            found=f"{type(error).__name__}: {error}",
+            remedy="choose another --batch-size or model",
+        ) from error
+    return scores.detach(), loss.detach()
 
 
-def _require_finite(loss: float, epoch: int) -> None:
-    if not math.isfinite(loss):
+def _require_finite(loss: float, scores: torch.Tensor, epoch: int) -> None:
+    if not math.isfinite(loss) or not bool(torch.isfinite(scores).all()):
         raise SltpackError(
             f"epoch {epoch + 1}",
-            expected="a finite loss",
-            found=f"{loss}",
+            expected="a finite loss and finite scores",
+            found=f"a loss of {loss:g} and scores of up to {float(scores.abs().max()):g}",
             remedy="try a lower --learning-rate or --precision float32; the epochs before are kept",
         )
 
 
 def _finish(run: _Run, test: Images) -> Checkpoint:
-    best = checkpoints.load(run.folder / BEST)
+    best = checkpoints.load(run.folder / BEST, run.source.size)
+    if "test_accuracy" in best.metrics:
+        return best  # the test set is looked at once
     _restore(run.model, best)
     EdgePopup(run.model, run.source, best.kept, best.scores.to(run.device))
     classes = predict(run.model, test, note="test")
     tested = replace(best, metrics={**best.metrics, "test_accuracy": accuracy(classes, test.labels)})
     tested.save(run.folder / BEST)
     return tested
-
-
-def _interrupted(run: _Run, history: list[dict[str, float]]) -> Interrupted:
-    if not (run.folder / BEST).exists():
-        _state(run, {"epoch": 0, "validation_accuracy": None, "history": []}).save(run.folder / BEST)
-    return Interrupted(
-        run.folder,
-        expected=f"{run.settings.epochs} epochs",
-        found=f"Ctrl-C after {len(history)}",
-        remedy=f"{BEST} holds the best ticket so far; the same command with --resume goes on",
-    )
-
-
-def _last(folder: Path, source: Source, everything: Mapping[str, Any]) -> Checkpoint:
-    last = checkpoints.load(folder / LAST)
-    theirs = {**headers.source_parts(last.source), **last.settings}
-    ours = {**headers.source_parts(source), **everything}
-    # The day and the version may be others; what the result depends on may not. The layers follow from the rest.
-    for name in ours:
-        if name not in ("date", "sltpack", "layers") and ours[name] != theirs.get(name):
-            raise RequestError(
-                f"{folder / LAST}: {name}",
-                expected=f"{ours[name]!r}, as this call has it",
-                found=f"{theirs.get(name)!r}",
-                remedy="resume with the options that the search began with",
-            )
-    return last
 
 
 def _state(run: _Run, metrics: Mapping[str, Any]) -> Checkpoint:

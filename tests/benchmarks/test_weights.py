@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from sltpack.sources import make_source, searched_kept
 from sltpack.tickets import Ticket, load, save
 
 Pairs = Callable[..., None]
-MEMORY_LIMIT = 64 << 20
-"""Bytes above those of the result."""
 
 
 def checkpoint_of(init: str) -> Checkpoint:
@@ -57,16 +54,6 @@ def test_weights(pairs: Pairs, init: str) -> None:
         raw_draws(ticket.source),
         f"all weights of resnet18 ({init}, freezing 0.5) by raw draws",
     )
-
-
-def test_memory_above_the_weights(ku: Ticket) -> None:
-    tracemalloc.start()
-    layers = [ku.weights(index) for index in range(len(ku.source.layers))]
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    above = peak - sum(values.nbytes for values in layers)
-    print(f"{above / 2**20:.1f} MiB above the weights at the peak")
-    assert above < MEMORY_LIMIT
 
 
 def test_pack(pairs: Pairs, tmp_path: Path) -> None:

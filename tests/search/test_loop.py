@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,8 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
 
 
 def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, monkeypatch: pytest.MonkeyPatch
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, found = run
     seen = []
 
     def noting(model: torch.nn.Module, images: Images, **others: Any) -> torch.Tensor:
@@ -108,13 +108,46 @@ def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
         return seen[-1]
 
     monkeypatch.setattr(loop, "predict", noting)
-    settings = Settings(**{name: found.settings[name] for name in asdict(SETTINGS)})
-    noted = {name: value for name, value in found.settings.items() if name not in asdict(SETTINGS)}
-    source = replace(found.source)
-    search(source, few_digits, settings, folder, device=CPU, noted=noted, resume=True)
-    of_ticket = predict(build(checkpoints.load(folder / BEST).ticket()), few_digits.test)
+    found = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    of_ticket = predict(build(checkpoints.load(tmp_path / BEST).ticket()), few_digits.test)
     assert torch.equal(seen[-1], of_ticket)
     assert accuracy(of_ticket, few_digits.test.labels) == found.metrics["test_accuracy"]
+
+
+def test_the_test_images_are_looked_at_once(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, found = run
+    monkeypatch.setattr(loop, "predict", stopping_after(0))
+    noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
+    again = search(small_source(), few_digits, SETTINGS, folder, device=CPU, noted=noted, resume=True)
+    assert again.metrics == found.metrics
+
+
+@pytest.mark.parametrize("place", ["EdgePopup", "split", "_finish"])
+def test_ctrl_c_before_and_after_the_epochs(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, place, interrupted)
+        with pytest.raises(Interrupted):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert checkpoints.load(tmp_path / BEST).ticket().source.sparsity == pytest.approx(0.5, abs=1e-3)
+    assert "test_accuracy" in search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True).metrics
+
+
+def test_a_best_ticket_that_is_gone(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    shutil.copy(run[0] / LAST, tmp_path)
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert str(caught.value) == (
+        f"{tmp_path / BEST}: expected the best ticket so far, found no such file; put it back, or search in another folder"
+    )
 
 
 def test_a_folder_in_use_is_refused(
@@ -140,8 +173,8 @@ def test_other_options_on_resume_are_refused(
         with pytest.raises(RequestError) as caught:
             search(source, few_digits, settings, folder, device=CPU, noted=noted, resume=True)
         assert str(caught.value) == (
-            f"{folder / LAST}: {name}: expected {ours}, as this call has it, found {theirs}; resume with the options that "
-            "the search began with"
+            f"{folder / LAST}: {name}: expected {ours}, as this call has it, found {theirs}; resume with the options, "
+            "data and model that the search began with"
         )
 
 
@@ -158,9 +191,70 @@ def test_a_loss_that_is_no_number(few_digits: ImageData, small_source: SourceMak
     with pytest.raises(SltpackError) as caught:
         search(small_source(), broken, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
-        "epoch 1: expected a finite loss, found nan; try a lower --learning-rate or --precision float32; the epochs "
-        "before are kept"
+        "epoch 1: expected a finite loss and finite scores, found a loss of nan and scores of up to nan; try a lower "
+        "--learning-rate or --precision float32; the epochs before are kept"
     )
+
+
+def test_scores_that_are_no_numbers_are_not_saved(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    with pytest.raises(SltpackError, match=r"^epoch 1: expected a finite loss and finite scores, found a loss of "):
+        search(small_source(), few_digits, replace(SETTINGS, learning_rate=1e38), tmp_path, device=CPU)
+    assert torch.isfinite(checkpoints.load(tmp_path / BEST).scores).all()
+
+
+def test_a_batch_too_small_for_batch_norm(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        search(small_source(model="resnet18"), few_digits, replace(SETTINGS, batch_size=1), tmp_path, device=CPU)
+    assert str(caught.value).startswith(
+        "a step with 1 images: expected a model that can be trained on them, found ValueError: Expected more than 1 value"
+    )
+    assert str(caught.value).endswith("; choose another --batch-size or model")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "--epochs: expected at least 1, found 0; choose another"),
+        ({"batch_size": 0}, "--batch-size: expected at least 1, found 0; choose another"),
+        ({"sparsity": float("nan")}, "--sparsity: expected a share in 0..1, found nan; choose another"),
+        ({"learning_rate": float("nan")}, "--learning-rate: expected a number above 0, found nan; choose another"),
+        ({"momentum": 1.0}, "--momentum: expected a number from 0 to below 1, found 1.0; choose another"),
+        ({"weight_decay": float("inf")}, "--weight-decay: expected a number from 0 on, found inf; choose another"),
+        ({"seed": -1}, "--seed: expected an integer in 0..2^64 - 1, found -1; choose another"),
+        ({"precision": "fp8"}, "--precision: expected float32 or bfloat16, found fp8; choose another"),
+    ],
+)
+def test_settings_out_of_range(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        replace(SETTINGS, **change)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"init": "xavier"}, "--init: expected ku or skc, found 'xavier'; choose one of these"),
+        ({"scale": "x"}, "--scale: expected none or layer or global, found 'x'; choose one of these"),
+        ({"method": "x"}, "--ratios: expected epl or erk, found 'x'; choose one of these"),
+        (
+            {"weight_seed": 2**64},
+            f"--weight-seed: expected an integer in 0..2^64 - 1, found {2**64}; choose another",
+        ),
+        ({"freeze": 2.0}, "--freeze: expected a share in 0..1, found 2; choose another"),
+        (
+            {"max_weights": 1000},
+            "model conv2: expected at most 1000 weights, found 367680; lower --width, or allow as many (--max-weights "
+            "367680)",
+        ),
+    ],
+)
+def test_calls_from_python_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        search_images("conv2", "digits", str(tmp_path / "run"), SETTINGS, **options)
+    assert str(caught.value) == message
+    assert not (tmp_path / "run").exists()
 
 
 def test_images_that_do_not_fit(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:

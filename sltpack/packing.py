@@ -1,0 +1,122 @@
+"""Whole files: a checkpoint packed into a ticket, a ticket unpacked into weights, and its two digests verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import container
+from .accounting import Account, account
+from .bundled import locate
+from .export import write_weights
+from .files import refuse_existing
+from .header import MAX_WEIGHTS
+from .tickets import Ticket, load, save
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What proves that nothing in a ticket changed.
+
+    Attributes:
+        file_sha256: of the file's content, 64 hexadecimal digits.
+        weights_sha256: of the regenerated weights, likewise.
+    """
+
+    file_sha256: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What was written into a file of weights.
+
+    Attributes:
+        tensors: how many.
+        weights: how many numbers the effective weights have.
+        weights_sha256: their digest, 64 hexadecimal digits.
+    """
+
+    tensors: int
+    weights: int
+    weights_sha256: str
+
+
+def pack(checkpoint: Path, path: Path, *, half_buffers: bool = False, force: bool = False) -> Account:
+    """Packs a search's checkpoint into a `.slt` file, as `save` does.
+
+    Args:
+        checkpoint: the checkpoint's file.
+        path: the name of the `.slt` file.
+        half_buffers: whether BatchNorm's statistics are rounded to float16.
+        force: whether an existing file is replaced.
+
+    Returns:
+        Where the bits of the file go.
+
+    Raises:
+        RequestError: the file exists, or there is no such checkpoint.
+        FormatError: the checkpoint is damaged, or not sltpack's.
+        OutputError: the file cannot be written, or does not give the weights again.
+    """
+    from . import checkpoints  # it starts torch, which verify does without
+
+    if not force:
+        refuse_existing(path)
+    ticket = checkpoints.load(checkpoint).ticket(half_buffers=half_buffers)
+    save(ticket, path, force=force)
+    return account(ticket.to_container())
+
+
+def unpack(
+    file: str | Path,
+    path: Path,
+    *,
+    file_format: str = "safetensors",
+    parts: bool = False,
+    force: bool = False,
+    max_weights: int = MAX_WEIGHTS,
+) -> Unpacked:
+    """Regenerates a ticket's weights into a file that other tools read, as `write_weights` does.
+
+    Args:
+        file: a `.slt` file or the name of a ticket in the package.
+        path: the name of the file to write.
+        file_format: "safetensors" or "torch".
+        parts: whether to add source weights, freezing mask and supermask of each layer.
+        force: whether an existing file is replaced.
+        max_weights: the most weights that the ticket may ask for.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RequestError: the file exists, or there is no such ticket or format.
+        FormatError: the ticket is damaged, or does not give the weights that it was made with.
+        OutputError: the file cannot be written.
+    """
+    if not force:
+        refuse_existing(path)
+    ticket = load(file, max_weights)
+    count = write_weights(ticket, path, file_format=file_format, parts=parts, force=force, where=file)
+    return Unpacked(count, ticket.source.size, ticket.weights_sha256)
+
+
+def verify(file: str | Path, max_weights: int = MAX_WEIGHTS) -> Digests:
+    """Checks both digests of a ticket; its weights are regenerated layer by layer for it.
+
+    Args:
+        file: a `.slt` file or the name of a ticket in the package.
+        max_weights: the most weights that it may ask for.
+
+    Returns:
+        The digests, which hold.
+
+    Raises:
+        RequestError: there is no such file.
+        FormatError: a digest does not hold, or the file is damaged in another way.
+    """
+    read = container.read(locate(file), max_weights)
+    ticket = Ticket.from_container(read, file)
+    ticket.check(ticket.digest(), file)
+    return Digests(container.file_sha256(read), ticket.weights_sha256)
