@@ -76,7 +76,11 @@ class Checkpoint:
         write_atomically(path, stream.getvalue(), force=True)
 
     def layer_masks(self) -> list[torch.Tensor]:
-        """Gives each layer's supermask: bool [searched positions]."""
+        """Selects the supermask of the scores.
+
+        Returns:
+            For each layer, bool [searched positions], in ascending order.
+        """
         mask, _ = select(self.scores, self.kept)
         return list(torch.split(mask, [layer.searched for layer in self.source.layers]))
 

@@ -12,10 +12,26 @@ class Codec(Protocol):
     """One way to write a supermask; the source tells how many bits each layer has and how many of them are ones."""
 
     def encode(self, supermask: Supermask, source: Source) -> bytes:
-        """Writes the bits."""
+        """Writes the bits.
+
+        Args:
+            supermask: all bits of the ticket.
+            source: the layers they belong to.
+
+        Returns:
+            The bytes of the file's tensor `supermask`.
+        """
 
     def decode(self, data: bytes, source: Source) -> Supermask:
-        """Reads the bits back."""
+        """Reads the bits back.
+
+        Args:
+            data: what `encode` gave, from a checked container.
+            source: the layers they belong to.
+
+        Returns:
+            The supermask.
+        """
 
 
 class Raw:

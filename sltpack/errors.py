@@ -72,7 +72,16 @@ def one_line(text: str, limit: int = 1000) -> str:
 
 
 def reason(error: OSError) -> str:
-    """Gives the operating system's words for what went wrong, in the form that stands within a sentence."""
+    """Gives the operating system's words for what went wrong, in the form that stands within a sentence.
+
+    Args:
+        error: what it raised.
+
+    Returns:
+        A few words in lower case, such as "no such file or directory".
+    """
+    if isinstance(error, IsADirectoryError):
+        return "a folder"
     return (error.strerror or str(error)).lower()
 
 

@@ -72,6 +72,10 @@ def threshold(keys: NDArray[np.uint32], count: int) -> int:
 def below(keys: NDArray[np.uint32], limit: int) -> NDArray[np.bool_]:
     """Compares keys with a threshold in 0..2^32, which uint32 just cannot hold.
 
+    Args:
+        keys: uint32, of any shape.
+        limit: the threshold.
+
     Returns:
         bool, of the keys' shape.
     """

@@ -85,6 +85,10 @@ def scale_of(scale: str, layer: Layer, layers: tuple[Layer, ...]) -> tuple[int, 
 def step_of(source: Source, index: int) -> np.float32:
     """Works out the step of one layer of a source network, by its counts.
 
+    Args:
+        source: the source network, with the kept counts of the ticket.
+        index: the layer's number, from 0.
+
     Returns:
         The float32 factor of the layer's units; 0 for a layer without any weight.
     """

@@ -22,13 +22,24 @@ class Supermask:
 
         Args:
             layers: for each layer, one bool for each searched position in ascending order.
+
+        Returns:
+            The supermask.
         """
         bits = np.concatenate([np.asarray(layer, np.bool_) for layer in layers]) if layers else np.zeros(0, np.bool_)
         return cls.from_bytes(np.packbits(bits, bitorder="little").tobytes(), bits.size)
 
     @classmethod
     def from_bytes(cls, data: bytes, length: int) -> Supermask:
-        """Takes the first `length` bits of the bytes."""
+        """Reads the bits back.
+
+        Args:
+            data: bytes as `to_bytes` gives them.
+            length: how many of their bits there are.
+
+        Returns:
+            The supermask.
+        """
         string = bitarray(endian="little")
         string.frombytes(data)
         return cls(frozenbitarray(string[:length]))
@@ -41,11 +52,27 @@ class Supermask:
         return len(self.string)
 
     def count(self, start: int, stop: int) -> int:
-        """Counts the ones among the bits start..stop - 1."""
+        """Counts ones.
+
+        Args:
+            start: the first bit.
+            stop: the bit behind the last one.
+
+        Returns:
+            How many of these bits are 1.
+        """
         return self.string.count(1, start, stop)
 
     def read(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Gives the bits start..stop - 1 as bool [stop - start]."""
+        """Gives a stretch of the bits.
+
+        Args:
+            start: the first bit.
+            stop: the bit behind the last one.
+
+        Returns:
+            bool [stop - start].
+        """
         # bitarray's own unpack branches on every bit, which random bits make slow.
         held = np.frombuffer(memoryview(self.string), np.uint8)[start // 8 : -(-stop // 8)]
         return np.unpackbits(held, bitorder="little")[start % 8 :][: stop - start].view(np.bool_)

@@ -88,6 +88,13 @@ class Ticket:
     def from_container(cls, container: Container, where: object) -> Ticket:
         """Reads a ticket from a checked container.
 
+        Args:
+            container: what `sltpack.container.read` gave.
+            where: what to name in an error.
+
+        Returns:
+            The ticket.
+
         Raises:
             FormatError: a layer's kept count is not what the supermask says.
         """
@@ -112,7 +119,14 @@ class Ticket:
         return ticket
 
     def to_container(self, codec: str = "raw") -> Container:
-        """Takes the ticket apart for a file."""
+        """Takes the ticket apart for a file.
+
+        Args:
+            codec: how the supermask is written.
+
+        Returns:
+            The container, to be written by `sltpack.container.encode`.
+        """
         buffers = self._file_buffers()
         told = {containers.FINGERPRINT: containers.fingerprint(buffers)} if buffers else {}
         header = Header(self.source, codec, self.weights_sha256, {**self.about, **told})
@@ -214,6 +228,10 @@ class Ticket:
 
     def check(self, digest: str, where: object = "ticket") -> None:
         """Compares a digest of regenerated weights with the one that the ticket was made with.
+
+        Args:
+            digest: 64 hexadecimal digits.
+            where: what to name in an error.
 
         Raises:
             FormatError: they differ.
