@@ -28,7 +28,7 @@ def max_weights_option() -> Decorator[Any]:
         type=click.IntRange(min=1),
         default=MAX_WEIGHTS,
         show_default=True,
-        help="The most weights that the file may ask for.",
+        help="The most weights that the network may have.",
     )
 
 

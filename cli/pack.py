@@ -22,7 +22,8 @@ from . import options
 )
 @options.force_option()
 @options.json_option()
-def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: bool) -> None:
+@options.max_weights_option()
+def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: bool, max_weights: int) -> None:
     """Pack a search's checkpoint into a .slt file.
 
     The file is read back and has to give the same weights, bit for bit, before it gets its name.
@@ -36,7 +37,7 @@ def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: 
 
     from .output import print_parts
 
-    packed = pack(checkpoint, output, half_buffers=buffers == "f16", force=force)
+    packed = pack(checkpoint, output, half_buffers=buffers == "f16", force=force, max_weights=max_weights)
     if as_json:
         click.echo(json.dumps({"file": str(output), "file_bits": packed.file_bits, "parts": packed.parts}))
     else:

@@ -78,6 +78,7 @@ _POSITIVE = click.IntRange(min=1)
 @options.device_option()
 @click.option("--resume", is_flag=True, help="Go on from the folder's last whole epoch.")
 @options.json_option()
+@options.max_weights_option()
 def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
@@ -96,8 +97,6 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
 
     names = ("sparsity", "epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "seed", "precision")
     settings = Settings(**{name: chosen.pop(name) for name in names})
-    if chosen["freeze"] is chosen["prune"] is chosen["lock"] is None:
-        chosen["freeze"] = 0.5
     found = search_images(model, data_name, output, settings, **chosen)
     metrics = found.metrics
     if as_json:

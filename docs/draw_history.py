@@ -1,4 +1,4 @@
-"""Draws the accuracies of a search, epoch by epoch: `python docs/draw_history.py runs/conv6/metrics.jsonl > out.svg`."""
+"""Draws the accuracies of a search: `python docs/draw_history.py runs/conv6/metrics.jsonl > history.svg`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def draw(history: list[dict[str, float]]) -> str:
         return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * share / highest
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="13">',
+        '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
     ]
     for tenth in range(0, round(10 * highest) + 1, 2):

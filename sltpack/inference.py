@@ -217,6 +217,7 @@ def classify_files(
 
     Raises:
         RequestError: the batch size is below 1.
+        MismatchError: it is unknown how images of the ticket's number of channels were normalised.
         SltpackError: the ticket or an image cannot be read, or the model not built.
     """
     _require_positive("--batch-size", batch_size)
@@ -231,6 +232,7 @@ def classify_files(
             batch = paths[start : start + batch_size]
             pixels = torch.from_numpy(np.stack([read_image(path, shape) for path in batch]))  # (B, H, W, C)
             images = data.unlabelled(ticket.about.get("data", ""), pixels)
+            _require_normalisation(images, file)
             shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
             best, indices = shares.topk(min(likeliest, classes))
             for path, values, numbers in zip(batch, best.tolist(), indices.tolist(), strict=True):
@@ -303,6 +305,17 @@ def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where
             expected=f"the ticket's classes {', '.join(of_ticket)}",
             found=", ".join(of_data),
             remedy="choose the data set that the ticket was searched on",
+        )
+
+
+def _require_normalisation(images: Images, where: object) -> None:
+    channels, _, _ = images.shape
+    if len(images.mean) != channels:
+        raise MismatchError(
+            where,
+            expected=f"a ticket for images of {len(images.mean)} channels, as far as its data set is known",
+            found=f"one of {channels}",
+            remedy="normalise the images yourself and run the model from Python",
         )
 
 

@@ -42,7 +42,14 @@ class Unpacked:
     weights_sha256: str
 
 
-def pack(checkpoint: Path, path: Path, *, half_buffers: bool = False, force: bool = False) -> Account:
+def pack(
+    checkpoint: Path,
+    path: Path,
+    *,
+    half_buffers: bool = False,
+    force: bool = False,
+    max_weights: int = MAX_WEIGHTS,
+) -> Account:
     """Packs a search's checkpoint into a `.slt` file, as `save` does.
 
     Args:
@@ -50,6 +57,7 @@ def pack(checkpoint: Path, path: Path, *, half_buffers: bool = False, force: boo
         path: the name of the `.slt` file.
         half_buffers: whether BatchNorm's statistics are rounded to float16.
         force: whether an existing file is replaced.
+        max_weights: the most weights that the checkpoint may ask for.
 
     Returns:
         Where the bits of the file go.
@@ -63,7 +71,7 @@ def pack(checkpoint: Path, path: Path, *, half_buffers: bool = False, force: boo
 
     if not force:
         refuse_existing(path)
-    ticket = checkpoints.load(checkpoint).ticket(half_buffers=half_buffers)
+    ticket = checkpoints.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
     save(ticket, path, force=force)
     return account(ticket.to_container())
 

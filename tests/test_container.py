@@ -679,7 +679,7 @@ def test_no_such_file(tmp_path: Path) -> None:
     assert str(caught.value) == f"{path}: expected a .slt file, found no such file or directory; check the name"
     with pytest.raises(RequestError) as caught:
         container.read(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: expected a .slt file, found is a directory; check the name"
+    assert str(caught.value) == f"{tmp_path}: expected a .slt file, found a folder; check the name"
 
 
 def test_errors_of_a_file_name_it(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +15,10 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from sltpack import load, save
+from sltpack import data, load, save
 from sltpack.checkpoints import Checkpoint
 from sltpack.data.images import ImageData
-from sltpack.errors import FormatError, MismatchError, RequestError
+from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import ModelSpec, Source
 from sltpack.inference import build, class_names, classify_files, score_on
@@ -31,11 +34,13 @@ class Net(nn.Module):
         super().__init__()
         channels, height, breadth = input_shape
         self.register_buffer("mask", torch.ones(height, breadth), persistent=False)
+        self.register_buffer("order", torch.arange(breadth).flip(0))
+        self.shift = torch.tensor(0.5)
         self.norm = nn.BatchNorm2d(channels, affine=False)
         self.linear = nn.Linear(channels * height * breadth, classes, bias=False)
 
     def forward(self, x):
-        return self.linear((self.norm(x) * self.mask).flatten(1))
+        return self.linear((self.norm(x) * self.mask + self.shift)[..., self.order].flatten(1))
 
 def net(classes, input_shape, width):
     open("ran", "w").close()
@@ -71,13 +76,21 @@ def test_buffers_reach_the_model(small_source: Callable[..., Source]) -> None:
     state = found.ticket().build().state_dict()
     assert all(torch.equal(state[name], values) for name, values in own.items())
     missing = {name: values for name, values in own.items() if name != "norm.running_var"}
-    with pytest.raises(MismatchError, match=r"^ticket: expected the buffers of model resnet18: "):
+    with pytest.raises(MismatchError) as caught:
         replace(found, buffers=missing).ticket().build()
+    assert str(caught.value) == one_line(
+        f"ticket: expected the buffers of model resnet18: {', '.join(own)}, found {', '.join(missing)}; use the model that "
+        "the ticket was searched with"
+    )
 
 
 def test_weights_that_are_not_the_tickets(ticket: Ticket) -> None:
-    with pytest.raises(FormatError, match=r"^ticket: expected weights with the SHA-256 0000000000000000"):
+    with pytest.raises(FormatError) as caught:
         replace(ticket, weights_sha256="0" * 64).build()
+    assert str(caught.value) == (
+        f"ticket: expected weights with the SHA-256 {'0' * 16}..., found {ticket.weights_sha256[:16]}...; the file was not "
+        "made by a correct writer, or this machine computes wrongly"
+    )
 
 
 def test_layers_that_the_model_has_not(ticket: Ticket) -> None:
@@ -122,12 +135,25 @@ def test_a_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / "ran").exists()
     with pytest.raises(RequestError):
         load("own.slt").build()
-    assert torch.equal(load("own.slt").build("own_model:net").get_buffer("mask"), torch.ones(8, 8))
+    own_model = load("own.slt").build("own_model:net")
+    assert torch.equal(own_model.get_buffer("mask"), torch.ones(8, 8))
+    assert torch.equal(own_model.get_buffer("order"), torch.arange(8).flip(0))
+    searched = torch.load("run/ckpt.pt", weights_only=True)["metrics"]["test_accuracy"]
+    assert score_on("own.slt", "digits", builder="own_model:net").accuracy == searched
+
+    text = (tmp_path / "own_model.py").read_text()
+    (tmp_path / "changed_model.py").write_text(text.replace("return self.linear(", "return 1 + self.linear(1 / 0 * "))
+    monkeypatch.setitem(sys.modules, "own_model", importlib.import_module("changed_model"))
+    refused = CliRunner().invoke(cli, ["infer", "own.slt", "--data", "digits", *own])
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "Error: own.slt: model own_model:net: expected scores of shape (B, 10) from images of shape (B, 1, 8, 8), found "
+        "ZeroDivisionError: division by zero; mend the model\n"
+    )
 
 
 def test_the_search_path_of_the_installed_command_has_the_working_folder(tmp_path: Path) -> None:
     import subprocess
-    import sys
 
     (tmp_path / "own_model.py").write_text(OWN_MODEL)
     program = "import sys; sys.path[0] = '/nowhere'; from sltpack_cli.main import cli; cli()"
@@ -163,34 +189,102 @@ def test_scoring_counts_what_predict_says(ticket: Ticket, digits: ImageData, tmp
 def test_class_names(ticket: Ticket) -> None:
     assert class_names(ticket) == tuple("0123456789")
     assert class_names(replace(ticket, about={"data": "cifar10"}))[3] == "cat"
-    assert class_names(replace(ticket, about={"classes": '["a","b"]'})) == ("a", "b")
-    assert class_names(replace(ticket, about={"classes": "{"})) == ()
+    assert class_names(replace(ticket, about={"classes": '["a","b","c","d","e","f","g","h","i",1]'})) == (
+        *"abcdefghi",
+        "1",
+    )
+    for classes in ("{", "{}", "[]", '["a"]', "[" * 100000, str(list(range(11)))):
+        assert class_names(replace(ticket, about={"classes": classes})) == ()
     assert class_names(replace(ticket, about={})) == ()
+
+
+def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: ImageData, tmp_path: Path) -> None:
+    save(replace(ticket, about={"data": "digits", "classes": '["a"]'}), tmp_path / "t.slt")
+    Image.fromarray(digits.test.pixels[0, :, :, 0].numpy()).save(tmp_path / "a.png")
+    [(_, likely)] = classify_files(tmp_path / "t.slt", [tmp_path / "a.png"])
+    assert [name.partition(" ")[0] for name, _ in likely] == ["class"] * 3
+    assert score_on(tmp_path / "t.slt", "digits", limit=5).images == 5
+
+
+def test_images_of_unknown_data(ticket: Ticket, tmp_path: Path) -> None:
+    save(replace(ticket, about={}), tmp_path / "t.slt")
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(MismatchError) as caught:
+        classify_files(tmp_path / "t.slt", [tmp_path / "a.png"])
+    assert str(caught.value) == (
+        f"{tmp_path / 't.slt'}: expected a ticket for images of 3 channels, as far as its data set is known, found one of "
+        "1; normalise the images yourself and run the model from Python"
+    )
+
+
+def test_images_are_read_and_run_in_batches(
+    ticket: Ticket, digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(ticket, tmp_path / "t.slt")
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(paths):
+        Image.fromarray(digits.test.pixels[number, :, :, 0].numpy()).save(path)
+    whole = classify_files(tmp_path / "t.slt", paths, likeliest=20)
+    sizes, unlabelled = [], data.unlabelled
+    monkeypatch.setattr(data, "unlabelled", lambda name, pixels: sizes.append(len(pixels)) or unlabelled(name, pixels))
+    parts = classify_files(tmp_path / "t.slt", paths, batch_size=2, likeliest=20)
+    assert sizes == [2, 2, 1]
+    assert [path for path, _ in parts] == paths
+    for (_, one), (_, other) in zip(whole, parts, strict=True):
+        assert len(one) == 10
+        assert dict(one) == pytest.approx(dict(other), rel=1e-5)
+    assert classify_files(tmp_path / "t.slt", []) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "--limit: expected at least 1, found 0; choose a larger one"),
+        ({"limit": -1}, "--limit: expected at least 1, found -1; choose a larger one"),
+        ({"batch_size": 0}, "--batch-size: expected at least 1, found 0; choose a larger one"),
+        ({"split": "val"}, "--split: expected test or train or all, found val; choose one of these"),
+    ],
+)
+def test_wrong_calls(options: dict[str, Any], message: str, ticket: Ticket, tmp_path: Path) -> None:
+    save(ticket, tmp_path / "t.slt")
+    with pytest.raises(RequestError) as caught:
+        score_on(tmp_path / "t.slt", "digits", **options)
+    assert str(caught.value) == message
+
+
+def test_a_part_without_images(
+    ticket: Ticket, digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(ticket, tmp_path / "t.slt")
+    monkeypatch.setattr(data, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))
+    with pytest.raises(DataError) as caught:
+        score_on(tmp_path / "t.slt", "digits", split="train")
+    assert str(caught.value) == "digits: expected images in its part train, found none; choose another part"
 
 
 def test_folders_of_images_end_to_end(tmp_path: Path) -> None:
     """Two classes that differ in colour, of images of several sizes."""
     random = np.random.default_rng(0)
-    for label, name in enumerate(("blue", "red")):
-        (tmp_path / "photos" / name).mkdir(parents=True)
+    for label, colour in enumerate(("blue", "red")):
+        (tmp_path / "photos" / colour).mkdir(parents=True)
         for number in range(40):
             pixels = random.integers(0, 80, (16 + number % 3, 20, 3), np.uint8)
             pixels[..., 0 if label else 2] += 150
-            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
-    data, path = f"folder:{tmp_path / 'photos'}", tmp_path / "colours.slt"
-    words = ["--model", "conv2", "--width", "0.1", "--data", data, "--epochs", "6", "--batch-size", "8"]
+            Image.fromarray(pixels).save(tmp_path / "photos" / colour / f"{number}.png")
+    name, path = f"folder:{tmp_path / 'photos'}", tmp_path / "colours.slt"
+    words = ["--model", "conv2", "--width", "0.1", "--data", name, "--epochs", "6", "--batch-size", "8"]
     searched = CliRunner().invoke(cli, ["search", *words, "--image-size", "16", "-o", str(tmp_path / "run")])
     assert searched.exit_code == 0, searched.output
     assert CliRunner().invoke(cli, ["pack", str(tmp_path / "run" / "ckpt.pt"), "-o", str(path)]).exit_code == 0
     assert class_names(load(path)) == ("blue", "red")
-    assert score_on(path, data).accuracy > 0.9
+    assert score_on(path, name).accuracy > 0.9
     images = [tmp_path / "photos" / "blue" / "1.png", tmp_path / "photos" / "red" / "2.png"]
     assert [likely[0][0] for _, likely in classify_files(path, images)] == ["blue", "red"]
 
     (tmp_path / "photos" / "red").rename(tmp_path / "photos" / "green")
     with pytest.raises(MismatchError) as caught:
-        score_on(path, data)
+        score_on(path, name)
     assert str(caught.value) == (
-        f"{data}: expected the ticket's classes blue, red, found blue, green; choose the data set that the ticket was "
+        f"{name}: expected the ticket's classes blue, red, found blue, green; choose the data set that the ticket was "
         "searched on"
     )

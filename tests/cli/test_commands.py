@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from sltpack import __version__, container, load
+from sltpack import __version__, container, data, load
 from sltpack.checkpoints import Checkpoint
 from sltpack.data.images import ImageData
+from sltpack.errors import FormatError
 from sltpack.search import BEST
 from sltpack_cli.main import cli
 
@@ -155,15 +157,36 @@ def test_verify(packed: Path) -> None:
     assert json.loads(sltpack("verify", packed, "--json").stdout) == {"file": str(packed), "ok": True, **digests}
 
 
+def test_unpack_in_json(packed: Path, tmp_path: Path) -> None:
+    ticket, path = load(packed), tmp_path / "w.safetensors"
+    assert json.loads(sltpack("unpack", packed, "-o", path, "--json").stdout) == {
+        "file": str(path),
+        "tensors": len(ticket.source.layers),
+        "weights": ticket.source.size,
+        "weights_sha256": ticket.weights_sha256,
+    }
+
+
 def test_verify_tells_a_changed_bit(packed: Path, tmp_path: Path) -> None:
-    data = bytearray(packed.read_bytes())
-    data[-1] ^= 1
+    changed = bytearray(packed.read_bytes())
+    changed[-1] ^= 1
     path = tmp_path / "changed.slt"
-    path.write_bytes(data)
+    path.write_bytes(changed)
+    with pytest.raises(FormatError) as caught:
+        container.read(path)
+    message = str(caught.value)
+    assert re.fullmatch(
+        f"{re.escape(str(path))}: expected content with the SHA-256 [0-9a-f]{{16}}..., found [0-9a-f]{{16}}...; the file is "
+        "damaged; get it anew",
+        message,
+    )
     for command in (("verify", path), ("info", path), ("infer", path, "--data", "digits")):
         refused = sltpack(*command, status=1)
-        assert refused.stderr.startswith(f"Error: {path}: expected content with the SHA-256 ")
-        assert refused.stderr.count("\n") == 1
+        assert refused.stderr == f"Error: {message}\n"
+        assert refused.stdout == ""
+    refused = sltpack("verify", path, "--json", status=1)
+    assert json.loads(refused.stdout) == {"file": str(path), "ok": False, "error": message}
+    assert refused.stderr == ""
 
 
 def test_verify_tells_wrong_weights(packed: Path, tmp_path: Path) -> None:
@@ -185,7 +208,10 @@ def test_verify_tells_wrong_weights(packed: Path, tmp_path: Path) -> None:
 def test_predictions(packed: Path, tmp_path: Path, digits: ImageData) -> None:
     path = tmp_path / "out.csv"
     shown = sltpack(
-        "infer", packed, "--data", "digits", "--split", "all", "--limit", 1500, "--predictions", path
+        "infer",
+        packed,
+        *("--data", "digits", "--split", "all", "--limit", 1500),
+        *("--device", "cpu", "--predictions", path),
     ).stdout
     with open(path, newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -196,10 +222,15 @@ def test_predictions(packed: Path, tmp_path: Path, digits: ImageData) -> None:
     assert f"accuracy {right / 1500:.4f}, {right:,} of 1,500\n" in shown
     assert all(row["predicted_name"] == row["predicted"] for row in rows)
     refused = sltpack("infer", packed, "--data", "digits", "--predictions", path, status=2)
-    assert "choose another name or pass --force" in refused.stderr
+    assert refused.stderr == (
+        f"Error: {path}: expected a name that is free, found a file of that name; choose another name or pass --force\n"
+    )
+    assert re.fullmatch(
+        r".*\n[\d,]+ images a second on cpu, loaded in \d+\.\d\d s, peak memory of the process [\d,]+ MiB\n", shown
+    )
 
 
-def test_images_by_name(packed: Path, tmp_path: Path, digits: ImageData) -> None:
+def test_images_by_name(packed: Path, tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = []
     for index in range(3):
         paths.append(tmp_path / f"{index}.png")
@@ -212,5 +243,8 @@ def test_images_by_name(packed: Path, tmp_path: Path, digits: ImageData) -> None
         name, share = entry["classes"][0]
         assert name == str(int(shares.argmax()))
         assert share == pytest.approx(float(shares.max()), rel=1e-5)
-    lines = sltpack("infer", packed, "--image", *paths).stdout.splitlines()
+    sizes, unlabelled = [], data.unlabelled
+    monkeypatch.setattr(data, "unlabelled", lambda name, pixels: sizes.append(len(pixels)) or unlabelled(name, pixels))
+    lines = sltpack("infer", packed, "--batch-size", 2, "--image", *paths).stdout.splitlines()
+    assert sizes == [2, 1]
     assert [line.split(": ")[0] for line in lines] == list(map(str, paths))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,3 +51,33 @@ def test_nothing_is_overwritten_or_left_behind(ticket: Ticket, tmp_path: Path) -
     with pytest.raises(OutputError):
         write_weights(ticket, tmp_path / "none" / "weights")
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights"]
+
+
+def test_an_unknown_format(ticket: Ticket, tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as caught:
+        write_weights(ticket, tmp_path / "weights", file_format="onnx")
+    assert str(caught.value) == "--format: expected safetensors or torch, found onnx; choose one of these"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_full_disk(ticket: Ticket, file_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    path = tmp_path / "weights"
+    with pytest.raises(OutputError) as caught:
+        write_weights(ticket, path, file_format=file_format)
+    assert str(caught.value) == (
+        f"{path}: expected a place that can be written, found {os.strerror(errno.ENOSPC).lower()}; nothing was written "
+        "under that name; check the folder, its permissions and the free space"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_the_same_ticket_gives_the_same_bytes(ticket: Ticket, file_format: str, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_weights(ticket, tmp_path / name, file_format=file_format)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

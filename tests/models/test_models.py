@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -78,8 +81,20 @@ def test_no_memory_is_taken_for_shapes() -> None:
         (
             "no_such_package:build",
             "no_such_package:build",
-            "--model no_such_package:build: expected package.module:function that can be imported, found No module named "
-            "'no_such_package'; install the package or run from its folder",
+            "--model no_such_package:build: expected package.module:function that can be imported, found "
+            "ModuleNotFoundError: No module named 'no_such_package'; install the package, run from its folder or mend it",
+        ),
+        (
+            "..:x",
+            "..:x",
+            "--model ..:x: expected package.module:function that can be imported, found TypeError: the 'package' argument "
+            "is required to perform a relative import for '..'; install the package, run from its folder or mend it",
+        ),
+        (
+            "math:no_such_name",
+            "math:no_such_name",
+            "--model math:no_such_name: expected package.module:function that can be imported, found AttributeError: "
+            "module 'math' has no attribute 'no_such_name'; install the package, run from its folder or mend it",
         ),
         (
             "math:pi",
@@ -128,3 +143,116 @@ def test_an_input_too_small() -> None:
         "model: model conv8: expected a builder that takes width, classes and input_shape, found ValueError: images of 8x8 "
         "pixels, where 16x16 are the least; mend the builder or choose another input shape or width"
     )
+
+
+@pytest.mark.parametrize(
+    ("width", "classes", "shape"),
+    [(math.nan, 10, (3, 32, 32)), (2000.0, 10, (3, 32, 32)), (0.0, 10, (3, 32, 32)), (1.0, 0, (3, 32, 32))],
+)
+def test_arguments_from_a_call_are_a_wrong_call(width: float, classes: int, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(RequestError) as caught:
+        models.spec("conv2", width, classes, shape)
+    assert str(caught.value) == (
+        "model: model conv2: expected a width of up to 1024, classes, and an input_shape of three sizes up to 65536, "
+        f"found {{'width': {width}, 'classes': {classes}, 'input_shape': [3, 32, 32]}}; choose other arguments"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("def build(:", "SyntaxError: invalid syntax (broken_model.py, line 1)"),
+        ("raise KeyError('lost')", "KeyError: 'lost'"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+    ],
+)
+def test_code_that_fails_as_it_is_imported(
+    text: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_model.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RequestError) as caught:
+        models.build(models.spec("broken_model:build", 1.0, 10, (3, 8, 8)), "broken_model:build")
+    assert str(caught.value) == (
+        f"--model broken_model:build: expected package.module:function that can be imported, found {found}; install the "
+        "package, run from its folder or mend it"
+    )
+
+
+def test_the_working_folder_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model_of_the_folder.py").write_text("import torch\n\ndef build(**_):\n    return torch.nn.ReLU()\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    name = "model_of_the_folder:build"
+    assert isinstance(models.build(models.spec(name, 1.0, 10, (3, 8, 8)), name), nn.ReLU)
+    assert sys.path == [*before, str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("builder", "message"),
+    [
+        (
+            "builtins:dict",
+            "m.slt: model builtins:dict: expected a builder that returns a torch.nn.Module, found dict; mend the builder",
+        ),
+        (
+            "sys:exit",
+            "m.slt: model sys:exit: expected a builder that takes width, classes and input_shape, found TypeError: "
+            "sys.exit() takes no keyword arguments; mend the builder or choose another input shape or width",
+        ),
+    ],
+)
+def test_builders_that_build_no_model(builder: str, message: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        models.build(models.spec(builder, 1.0, 10, (3, 8, 8)), builder, "m.slt")
+    assert str(caught.value) == message
+
+
+class Given(nn.Module):
+    """A model that runs as a test says."""
+
+    def __init__(self, run: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2, bias=False)
+        self.run = run
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.run(x)
+
+
+def _exit(_: torch.Tensor) -> None:
+    sys.exit("enough")
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        (lambda x: {}["scores"], "KeyError: 'scores'"),
+        (_exit, "SystemExit: enough"),
+        (lambda x: (x, x), "a result of type tuple"),
+        (lambda x: x.new_zeros(2, 4), "float32 of shape [2, 4] from [2, 1, 6, 8]"),
+        (lambda x: x.new_zeros(3), "float32 of shape [3] from [2, 1, 6, 8]"),
+        (lambda x: torch.zeros(2, 3, dtype=torch.int64), "int64 of shape [2, 3] from [2, 1, 6, 8]"),
+    ],
+)
+def test_models_that_do_not_run(run: Callable[[torch.Tensor], object], found: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        models.try_out(Given(run), models.spec("own:net", 1.0, 3, (1, 6, 8)), "m.slt")
+    assert str(caught.value) == (
+        f"m.slt: model own:net: expected scores of shape (B, 3) from images of shape (B, 1, 6, 8), found {found}; mend the "
+        "model"
+    )
+
+
+def test_a_model_that_runs_is_run_once_as_it_will_be() -> None:
+    seen = []
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        seen.append((tuple(x.shape), model.training, torch.is_grad_enabled()))
+        assert x.is_contiguous(memory_format=torch.channels_last)
+        return x.new_zeros(2, 3)
+
+    model = Given(run)
+    models.try_out(model, models.spec("own:net", 1.0, 3, (2, 6, 8)))
+    assert seen == [((2, 2, 6, 8), False, False)]

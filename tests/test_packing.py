@@ -1,0 +1,54 @@
+"""From a checkpoint to a file, from a file to weights, and the digests of both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from sltpack import load, save
+from sltpack.checkpoints import Checkpoint
+from sltpack.container import file_sha256, read
+from sltpack.errors import FormatError, RequestError
+from sltpack.packing import Digests, Unpacked, pack, unpack, verify
+from sltpack.search import BEST
+
+
+def test_pack_verify_unpack(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path, weights = tmp_path / "t.slt", tmp_path / "w.safetensors"
+    account = pack(run[0] / BEST, path)
+    assert account.file_bits == 8 * path.stat().st_size == sum(account.parts.values())
+    ticket = load(path)
+    assert verify(path) == Digests(file_sha256(read(path)), ticket.weights_sha256)
+    assert unpack(path, weights) == Unpacked(len(ticket.state()), ticket.source.size, ticket.weights_sha256)
+    assert set(load_file(weights)) == set(ticket.state())
+
+
+def test_an_output_that_exists_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_text("mine")
+    for work in (pack, unpack):
+        with pytest.raises(RequestError) as caught:
+            work(tmp_path / "none", out)
+        assert str(caught.value) == (
+            f"{out}: expected a name that is free, found a file of that name; choose another name or pass --force"
+        )
+    assert out.read_text() == "mine"
+
+
+def test_weights_that_the_file_does_not_give(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    ticket = run[1].ticket()
+    save(ticket, tmp_path / "t.slt")
+    from sltpack import container
+
+    good = container.read(tmp_path / "t.slt")
+    wrong = replace(good, header=replace(good.header, weights_sha256="0" * 64))
+    (tmp_path / "t.slt").write_bytes(container.encode(wrong))
+    with pytest.raises(FormatError) as caught:
+        verify(tmp_path / "t.slt")
+    assert str(caught.value) == (
+        f"{tmp_path / 't.slt'}: expected weights with the SHA-256 {'0' * 16}..., found {ticket.weights_sha256[:16]}...; "
+        "the file was not made by a correct writer, or this machine computes wrongly"
+    )
