@@ -1,0 +1,67 @@
+"""The tickets that come with the package are whole, are found by name, and compute what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from sltpack import bundled, container, load, save
+from sltpack_cli.main import cli
+
+
+def test_their_names() -> None:
+    assert bundled.names() == ("conv6-cifar10",)
+
+
+@pytest.mark.parametrize("name", bundled.names())
+def test_both_digests_hold_and_the_file_is_written_again_as_it_is(name: str, tmp_path: Path) -> None:
+    ticket = load(name)
+    ticket.check(ticket.digest(), name)
+    save(ticket, tmp_path / "copy.slt")
+    assert (tmp_path / "copy.slt").read_bytes() == bundled.locate(name).read_bytes()
+    assert CliRunner().invoke(cli, ["verify", name]).exit_code == 0
+
+
+def test_conv6_cifar10_is_what_the_pages_say() -> None:
+    ticket = load("conv6-cifar10")
+    source = ticket.source
+    assert (source.model.name, source.init, source.scale) == ("conv6", "skc", "layer")
+    assert (source.size, source.searched, source.kept) == (2261184, 1130592, 1130592)
+    size = len(container.encode(ticket.to_container()))
+    assert size < 143_000
+    root = Path(__file__).parents[1]
+    shown = CliRunner().invoke(cli, ["info", "conv6-cifar10"], terminal_width=100).stdout
+    capture = (
+        (root / "README.md").read_text("utf-8").split("```text\n$ sltpack info conv6-cifar10\n")[1].split("```")[0]
+    )
+    assert [line.rstrip() for line in shown.splitlines()] == capture.splitlines()
+    assert ticket.about["test_accuracy"] in (root / "docs" / "results.md").read_text("utf-8")
+
+
+def test_conv6_cifar10_runs_as_slow_arithmetic_does() -> None:
+    """The convolutions as sums over the kernel's positions in float64, against the model that `infer` runs."""
+    ticket = load("conv6-cifar10")
+    images = np.random.default_rng(0).standard_normal((8, 3, 32, 32))
+    scores = ticket.build()(torch.from_numpy(images).float()).numpy()
+    hidden = images
+    for index in range(6):
+        weight = ticket.weights(index).astype(np.float64)
+        padded = np.pad(hidden, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        side = hidden.shape[2]
+        hidden = np.zeros((8, weight.shape[0], side, side))
+        for row in range(3):
+            for column in range(3):
+                part = padded[:, :, row : row + side, column : column + side]
+                hidden += np.einsum("oi,bihw->bohw", weight[:, :, row, column], part, optimize=True)
+        hidden = np.maximum(hidden, 0)
+        if index % 2:
+            hidden = hidden.reshape(8, -1, side // 2, 2, side // 2, 2).max((3, 5))
+    hidden = hidden.reshape(8, -1)
+    for index in (6, 7):
+        hidden = np.maximum(hidden @ ticket.weights(index).astype(np.float64).T, 0)
+    expected = hidden @ ticket.weights(8).astype(np.float64).T
+    assert np.abs(scores - expected).max() < 1e-4 * np.abs(expected).max()
