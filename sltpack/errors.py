@@ -94,5 +94,19 @@ def shown(value: object) -> str:
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
+def require_positive(where: object, number: int | None) -> None:
+    """Makes sure that a number that was asked for is at least 1.
+
+    Args:
+        where: the option it was given by.
+        number: the number, or None where none was given.
+
+    Raises:
+        RequestError: it is less.
+    """
+    if number is not None and number < 1:
+        raise RequestError(where, expected="at least 1", found=f"{number}", remedy="choose a larger one")
+
+
 def _rebuild(kind: type[SltpackError], where: str, expected: str, found: str, remedy: str) -> SltpackError:
     return kind(where, expected=expected, found=found, remedy=remedy)

@@ -1,17 +1,11 @@
-"""A ticket as a running model, and its score on data."""
+"""A ticket as a running model, and what it says of single images."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import sys
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,19 +13,15 @@ from torch import nn
 
 from . import data
 from .data.folders import read_image
-from .data.images import Images, require_shape
+from .data.images import Images
 from .devices import choose_device
-from .errors import DataError, MismatchError, RequestError
-from .evaluation import BATCH_SIZE, evaluating, predict
-from .files import refuse_existing, write_atomically
+from .errors import MismatchError, require_positive
+from .evaluation import BATCH_SIZE, evaluating
 from .header import MAX_WEIGHTS
 from .layers import assign, buffers, channels_last
 from .models import MODELS, describe, shapes, try_out
 from .models import build as build_model
 from .tickets import Ticket, load, weights_digest
-
-SPLITS = ("test", "train", "all")
-"""The parts of a data set that a ticket can be run on."""
 
 
 def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") -> nn.Module:
@@ -75,122 +65,6 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
     return model
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a ticket did on labelled images.
-
-    Attributes:
-        classes: the likeliest class of each image, int64 [n].
-        labels: the right one, int64 [n].
-        load_seconds: to read the file, regenerate and check the weights and build the model.
-        run_seconds: to run the model on all images.
-        peak_memory: of the device, or of the whole process on a CPU, in bytes; None where the system does not tell.
-        device: where the model ran.
-    """
-
-    classes: torch.Tensor
-    labels: torch.Tensor
-    load_seconds: float
-    run_seconds: float
-    peak_memory: int | None
-    device: str
-
-    @property
-    def images(self) -> int:
-        """The number of images."""
-        return len(self.classes)
-
-    @property
-    def right(self) -> int:
-        """The number of right predictions."""
-        return int((self.classes == self.labels).sum())
-
-    @property
-    def accuracy(self) -> float:
-        """The share of right predictions."""
-        return self.right / self.images
-
-    @property
-    def images_per_second(self) -> float:
-        """Images by the time to run them."""
-        return self.images / self.run_seconds
-
-    def summary(self) -> dict[str, Any]:
-        """Gives the numbers by name, for scripts."""
-        return {
-            "accuracy": self.accuracy,
-            "right": self.right,
-            "images": self.images,
-            "images_per_second": self.images_per_second,
-            "load_seconds": self.load_seconds,
-            "run_seconds": self.run_seconds,
-            "peak_memory_bytes": self.peak_memory,
-            "device": self.device,
-        }
-
-
-def score_on(
-    file: str | Path,
-    data_name: str,
-    *,
-    data_dir: Path | None = None,
-    split: str = "test",
-    limit: int | None = None,
-    batch_size: int = BATCH_SIZE,
-    device: str = "auto",
-    predictions: Path | None = None,
-    force: bool = False,
-    builder: str | None = None,
-    max_weights: int = MAX_WEIGHTS,
-) -> Result:
-    """Runs a ticket on a data set.
-
-    Args:
-        file: a `.slt` file or the name of a ticket in the package.
-        data_name: "cifar10", "cifar100", "digits" or "folder:PATH".
-        data_dir: the data's folder; without it, the user's cache folder.
-        split: "test", "train" or "all" for both.
-        limit: the most images to run on, the first ones; at least 1.
-        batch_size: images at a time; at least 1.
-        device: "auto", "cpu", "cuda" or "mps".
-        predictions: a CSV file to write, with index, label, predicted class and their names for each image.
-        force: whether an existing CSV file is replaced.
-        builder: "package.module:function" where the model is not one of sltpack's.
-        max_weights: the most weights that the file may ask for.
-
-    Returns:
-        The predictions, accuracy, times and memory.
-
-    Raises:
-        RequestError: there is no such split, or a number is below 1.
-        MismatchError: the images have another shape, number of classes or class names than the ticket's.
-        SltpackError: the ticket or the data cannot be read, the model not built, the CSV file not written.
-    """
-    if split not in SPLITS:
-        raise RequestError("--split", expected=" or ".join(SPLITS), found=str(split), remedy="choose one of these")
-    _require_positive("--limit", limit)
-    _require_positive("--batch-size", batch_size)
-    if predictions is not None and not force:
-        refuse_existing(predictions)
-    place_to_run = choose_device(device)
-    begin = time.perf_counter()
-    ticket = load(file, max_weights)
-    model = build(ticket, builder, file).to(place_to_run)
-    load_seconds = time.perf_counter() - begin
-    _, classes, shape = describe(ticket.source.model)
-    images = _part(data.load(data_name, data_dir, _image_size(ticket, data_name)), split, limit)
-    if not len(images):
-        raise DataError(data_name, expected=f"images in its part {split}", found="none", remedy="choose another part")
-    require_shape(images, shape, classes, data_name)
-    _require_classes(class_names(ticket), images.classes, data_name)
-    begin = time.perf_counter()
-    predicted = predict(model, images, batch_size, note="infer")
-    run_seconds = time.perf_counter() - begin
-    if predictions is not None:
-        _write_predictions(predictions, predicted, images, force)
-    return Result(predicted, images.labels, load_seconds, run_seconds, peak_memory(place_to_run), str(place_to_run))
-
-
 def classify_files(
     file: str | Path,
     paths: Sequence[Path],
@@ -220,7 +94,7 @@ def classify_files(
         MismatchError: it is unknown how images of the ticket's number of channels were normalised.
         SltpackError: the ticket or an image cannot be read, or the model not built.
     """
-    _require_positive("--batch-size", batch_size)
+    require_positive("--batch-size", batch_size)
     place_to_run = choose_device(device)
     ticket = load(file, max_weights)
     _, classes, shape = describe(ticket.source.model)
@@ -259,55 +133,6 @@ def class_names(ticket: Ticket) -> tuple[str, ...]:
     return known if len(known) == classes else ()
 
 
-def peak_memory(device: torch.device) -> int | None:
-    """Tells how much memory was taken at most so far.
-
-    Args:
-        device: where the model runs.
-
-    Returns:
-        Bytes: of a CUDA device's memory, otherwise of the whole process; None where the system does not tell.
-    """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _require_positive(where: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise RequestError(where, expected="at least 1", found=f"{number}", remedy="choose a larger one")
-
-
-def _part(images: data.ImageData, split: str, limit: int | None) -> Images:
-    parts = {"test": [images.test], "train": [images.train], "all": [images.train, images.test]}[split]
-    joined = replace(
-        parts[0],
-        pixels=torch.cat([part.pixels for part in parts]),
-        labels=torch.cat([part.labels for part in parts]),
-    )
-    return joined.take(slice(0, limit))
-
-
-def _image_size(ticket: Ticket, data_name: str) -> int | None:
-    size = ticket.about.get("image_size", "")
-    return int(size) if data_name.startswith("folder:") and size.isdecimal() else None
-
-
-def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where: object) -> None:
-    if of_ticket and of_ticket != of_data:
-        raise MismatchError(
-            where,
-            expected=f"the ticket's classes {', '.join(of_ticket)}",
-            found=", ".join(of_data),
-            remedy="choose the data set that the ticket was searched on",
-        )
-
-
 def _require_normalisation(images: Images, where: object) -> None:
     channels, _, _ = images.shape
     if len(images.mean) != channels:
@@ -317,15 +142,6 @@ def _require_normalisation(images: Images, where: object) -> None:
             found=f"one of {channels}",
             remedy="normalise the images yourself and run the model from Python",
         )
-
-
-def _write_predictions(path: Path, predicted: torch.Tensor, images: Images, force: bool) -> None:
-    out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name"])
-    for index, (label, guess) in enumerate(zip(images.labels.tolist(), predicted.tolist(), strict=True)):
-        rows.writerow([index, label, guess, images.classes[label], images.classes[guess]])
-    write_atomically(path, out.getvalue().encode(), force=force)
 
 
 def _require_layers(ticket: Ticket, own: dict[str, tuple[int, ...]], where: object) -> None:

@@ -37,6 +37,7 @@ RUNNING = (
     "checkpoints",
     "search",
     "inference",
+    "scoring",
     "export",
     "packing",
 )

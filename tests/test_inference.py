@@ -21,7 +21,8 @@ from sltpack.data.images import ImageData
 from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import ModelSpec, Source
-from sltpack.inference import build, class_names, classify_files, score_on
+from sltpack.inference import build, class_names, classify_files
+from sltpack.scoring import score_on
 from sltpack.tickets import Ticket
 from sltpack_cli.main import cli
 
