@@ -86,7 +86,7 @@ def account(container: Container) -> Account:
     """
     header = container.header
     source = header.source
-    file_bytes = len(encode(container))
+    file_bytes = container.file_bytes or len(encode(container))
     values = headers.parts(header)
     buffer_bytes = sum(len(buffer.data) for buffer in container.buffers)
     parts = {

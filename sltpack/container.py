@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,11 +58,15 @@ class Container:
         header: the `slt` entry.
         supermask: the bytes of the supermask, as the codec wrote them.
         buffers: in the order of the file.
+        file_bytes: the size of the file that was read; 0 where none was.
+        file_sha256: the digest that closes it.
     """
 
     header: Header
     supermask: bytes
     buffers: tuple[Buffer, ...] = ()
+    file_bytes: int = field(default=0, compare=False)
+    file_sha256: str = field(default="", compare=False)
 
 
 def encode(container: Container) -> bytes:
@@ -76,11 +80,12 @@ def encode(container: Container) -> bytes:
     """
     text = headers.to_text(container.header)
     entries, start = {}, 0
-    for buffer in sorted(container.buffers, key=_file_order):
+    buffers = sorted(container.buffers, key=file_order)
+    for buffer in buffers:
         entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
         start += len(buffer.data)
     entries[_SUPERMASK] = _entry("U8", (len(container.supermask),), start, start + len(container.supermask))
-    data = _tensor_bytes(container)
+    data = b"".join([*(buffer.data for buffer in buffers), container.supermask])
     try:
         return _outer(text, _digest(text, data), entries) + data
     except UnicodeEncodeError as error:  # a lone surrogate, as in file names of another encoding
@@ -111,6 +116,14 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     text, digest, entries = _parse_outer(data[8 : 8 + length], where)
     body = data[8 + length :]
     _check_entries(entries, len(body), where)
+    # Whatever no check looks at, down to the padding, is seen here: the header has one spelling.
+    try:
+        spelled = {name: _entry(e["dtype"], e["shape"], *e["data_offsets"]) for name, e in entries.items()}
+        same = _outer(text, digest, spelled) == data[: 8 + length]
+    except UnicodeEncodeError:  # JSON can spell halves of characters, which UTF-8 cannot write
+        same = False
+    if not same:
+        raise _damaged(where, "a header in the one spelling that the format allows", "another")
     if _digest(text, body) != digest:
         raise _damaged(where, f"content with the SHA-256 {digest[:16]}...", f"{_digest(text, body)[:16]}...")
     header = header_reader.from_text(text, where, max_weights)
@@ -119,34 +132,33 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
         for name, entry in entries.items()
         if name != _SUPERMASK
     )
-    container = Container(header, body[slice(*entries[_SUPERMASK]["data_offsets"])], buffers)
+    container = Container(header, body[slice(*entries[_SUPERMASK]["data_offsets"])], buffers, len(data), digest)
     _check_payload(container, where)
-    # One ticket, one string of bytes: whatever the checks above have not looked at, down to the padding, is seen here.
-    try:
-        same = encode(container) == data
-    except RequestError:  # JSON can spell halves of characters, which UTF-8 cannot write
-        same = False
-    if not same:
-        raise _damaged(where, "the one order and spelling that the format allows", "another")
     return container
 
 
-def file_sha256(container: Container) -> str:
-    """Gives the digest that closes the file: 64 hexadecimal digits."""
-    return _digest(headers.to_text(container.header), _tensor_bytes(container))
+def file_order(buffer: Buffer) -> tuple[int, str]:
+    """Gives what buffers are sorted by in a file.
+
+    Args:
+        buffer: any.
+
+    Returns:
+        The wider items first, so that every tensor lies at a multiple of its item's size; then the name.
+    """
+    return -ITEM_SIZES[buffer.dtype], buffer.name
 
 
 def fingerprint(buffers: Iterable[Buffer]) -> str:
     """Gives what `about` holds under "buffers": `file_sha256` does not cover the buffers' names, and this does.
 
     Args:
-        buffers: of a file, in any order.
+        buffers: in the order of the file.
 
     Returns:
-        The first 16 hexadecimal digits of the SHA-256 of [[name, dtype, shape], ...] in the order of the file, as
-        compact JSON.
+        The first 16 hexadecimal digits of the SHA-256 of [[name, dtype, shape], ...], as compact JSON.
     """
-    rows = [[buffer.name, buffer.dtype, list(buffer.shape)] for buffer in sorted(buffers, key=_file_order)]
+    rows = [[buffer.name, buffer.dtype, list(buffer.shape)] for buffer in buffers]
     return hashlib.sha256(headers.compact(rows).encode()).hexdigest()[:16]
 
 
@@ -280,12 +292,7 @@ def _check_payload(container: Container, where: object) -> None:
         raise _damaged(where, "buffers that are not also layers", ", ".join(sorted(taken)))
 
 
-def _file_order(buffer: Buffer) -> tuple[int, str]:
-    # Wider items first, so that every tensor lies at a multiple of its item's size.
-    return -ITEM_SIZES[buffer.dtype], buffer.name
-
-
-def _entry(dtype: str, shape: tuple[int, ...], start: int, stop: int) -> dict[str, Any]:
+def _entry(dtype: str, shape: Sequence[int], start: int, stop: int) -> dict[str, Any]:
     return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, stop]}
 
 
@@ -294,11 +301,6 @@ def _outer(text: str, digest: str, entries: dict[str, dict[str, Any]]) -> bytes:
     encoded = headers.compact({"__metadata__": {"slt": text, "file_sha256": digest}, **entries}).encode("utf-8")
     padded = encoded + b" " * (-len(encoded) % 8)
     return len(padded).to_bytes(8, "little") + padded
-
-
-def _tensor_bytes(container: Container) -> bytes:
-    buffers = sorted(container.buffers, key=_file_order)
-    return b"".join([*(buffer.data for buffer in buffers), container.supermask])
 
 
 def _digest(text: str, data: bytes) -> str:

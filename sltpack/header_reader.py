@@ -69,9 +69,13 @@ def from_text(text: str, where: object, max_weights: int = MAX_WEIGHTS) -> Heade
         values = parse(text)
     except (ValueError, RecursionError) as error:
         raise reader.wrong("the slt entry", "JSON", f"an error: {error}") from error
+    try:
+        json.dumps(values, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:  # JSON can spell halves of characters, which UTF-8 cannot write
+        raise reader.wrong("the slt entry", "texts of whole characters", shown(error.object[error.start])) from error
     if not isinstance(values, dict):
         raise reader.wrong("the slt entry", "a JSON object", type(values).__name__)
-    if values.get("version") != VERSION or isinstance(values["version"], bool):
+    if type(values.get("version")) is not int or values["version"] != VERSION:
         raise FormatError(
             where,
             expected=f"version {VERSION} of the format",

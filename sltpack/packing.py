@@ -127,4 +127,4 @@ def verify(file: str | Path, max_weights: int = MAX_WEIGHTS) -> Digests:
     read = container.read(locate(file), max_weights)
     ticket = Ticket.from_container(read, file)
     ticket.check(ticket.digest(), file)
-    return Digests(container.file_sha256(read), ticket.weights_sha256)
+    return Digests(read.file_sha256, ticket.weights_sha256)

@@ -307,7 +307,7 @@ class Ticket:
         for name, values in self.buffers.items():
             dtype = names[values.dtype.newbyteorder("=")]
             buffers.append(Buffer(name, dtype, values.shape, values.astype(_DTYPES[dtype]).tobytes()))
-        return tuple(buffers)
+        return tuple(sorted(buffers, key=containers.file_order))
 
 
 def _require_storable(source: Source, name: str, values: NDArray[np.floating]) -> None:

@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sltpack
-from sltpack import container, header
-from sltpack.container import FINGERPRINT, Buffer, Container, decode, encode, fingerprint
+from sltpack import accounting, container, header
+from sltpack.container import FINGERPRINT, Buffer, Container, decode, encode, file_order, fingerprint
 from sltpack.errors import FormatError, LimitError, RequestError, SltpackError
 from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
 from sltpack.tickets import Ticket
@@ -431,7 +431,8 @@ def test_deep_nesting(key: str) -> None:
     ],
 )
 def test_halves_of_characters_are_refused(data: bytes) -> None:
-    assert refusal(data).expected == "the one order and spelling that the format allows"
+    allowed = ("a header in the one spelling that the format allows", "texts of whole characters")
+    assert refusal(data).expected in allowed
 
 
 def test_halves_of_characters_are_not_written() -> None:
@@ -447,22 +448,46 @@ def test_halves_of_characters_are_not_written() -> None:
 @pytest.mark.parametrize(
     "data",
     [
+        forge(metadata={"more": "text"}),
+        forge(body=b"\x07\0\0", entries={"supermask": entry("U8", [3], 0, 3) | {"more": 1}}),
+        forge(entries={"supermask": dict(reversed(entry("U8", [3], 0, 3).items()))}, body=b"\x07\0\0"),
+        framed(forge()[8:-3] + b" " * 8, b"\x07\0\0"),
+        framed(forge()[8:-3].rstrip() + b"\n", b"\x07\0\0"),
+        framed(b" " + forge()[8:-3].rstrip(), b"\x07\0\0"),
+        len(forge()[8:-3].rstrip()).to_bytes(8, "little") + forge()[8:-3].rstrip() + b"\x07\0\0",
+    ],
+)
+def test_another_spelling_of_the_header(data: bytes) -> None:
+    assert str(refusal(data)) == (
+        f"file.slt: expected a header in the one spelling that the format allows, found another{ANEW}"
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
         forge(json.dumps(slt(), ensure_ascii=False)),
         forge(json.dumps(slt(), separators=(",", ":"))),
         with_text('"prune":0.0', '"prune":0'),
         with_text('"prune":0.0', '"prune":-0.0'),
         with_text('"prune":0.0', '"prune":0.00'),
         with_text('"lock":0.5', '"lock":5e-1'),
-        with_text('"weights":7', '"weights":-0'),
-        with_text('"version":1', '"version":1.0'),
         with_text("\\n", "\\u000a"),
         forge(slt(model={"width": 0.5, "name": "example:small"})),
-        forge(metadata={"more": "text"}),
-        forge(body=b"\x07\0\0", entries={"supermask": entry("U8", [3], 0, 3) | {"more": 1}}),
-        framed(forge()[8:-3] + b" " * 8, b"\x07\0\0"),
-        framed(forge()[8:-3].rstrip() + b"\n", b"\x07\0\0"),
-        framed(b" " + forge()[8:-3].rstrip(), b"\x07\0\0"),
-        len(forge()[8:-3].rstrip()).to_bytes(8, "little") + forge()[8:-3].rstrip() + b"\x07\0\0",
+    ],
+)
+def test_another_spelling_of_the_slt_entry_is_read_and_written_in_ours(data: bytes) -> None:
+    """Another writer's JSON may differ; the digest holds all the same, and sizes are those of the file that is there."""
+    found = decode(data)
+    assert found == decode(forge())
+    assert (found.file_bytes, encode(found)) == (len(data), forge())
+    assert accounting.account(found).file_bits == 8 * len(data)
+    assert sum(accounting.account(found).parts.values()) == 8 * len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
         with_buffers(b=("F32", [1], b"1234"), a=("F32", [1], b"1234")),
         with_buffers(a=("F16", [1], b"12"), b=("F32", [1], b"1234")),
         forge(
@@ -471,10 +496,10 @@ def test_halves_of_characters_are_not_written() -> None:
         ),
     ],
 )
-def test_other_spellings_of_the_same(data: bytes) -> None:
-    assert str(refusal(data)) == (
-        f"file.slt: expected the one order and spelling that the format allows, found another{ANEW}"
-    )
+def test_another_order_of_the_tensors_is_read_and_written_in_ours(data: bytes) -> None:
+    found = decode(data)
+    assert sorted(found.buffers, key=file_order) == list(decode(encode(found)).buffers)
+    assert decode(encode(found)).supermask == found.supermask
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from sltpack import load, save
 from sltpack.checkpoints import Checkpoint
-from sltpack.container import file_sha256, read
+from sltpack.container import read
 from sltpack.errors import FormatError, RequestError
 from sltpack.packing import Digests, Unpacked, pack, unpack, verify
 from sltpack.search import BEST
@@ -21,7 +21,7 @@ def test_pack_verify_unpack(run: tuple[Path, Checkpoint], tmp_path: Path) -> Non
     account = pack(run[0] / BEST, path)
     assert account.file_bits == 8 * path.stat().st_size == sum(account.parts.values())
     ticket = load(path)
-    assert verify(path) == Digests(file_sha256(read(path)), ticket.weights_sha256)
+    assert verify(path) == Digests(read(path).file_sha256, ticket.weights_sha256)
     assert unpack(path, weights) == Unpacked(len(ticket.state()), ticket.source.size, ticket.weights_sha256)
     assert set(load_file(weights)) == set(ticket.state())
 
