@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import torch
+from torch import nn
 
 from . import header as headers
 from .data import fixed_classes
@@ -183,11 +184,13 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Checkpoin
     if not isinstance(buffers, dict):
         raise wrong("buffers", "tensors by name", _described(buffers))
     for name, tensor in buffers.items():
-        if not isinstance(name, str) or not _is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
+        if not _is_utf8(name) or not _is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
             raise wrong("buffers", "finite float32 tensors by name", f"{shown(name)}: {_described(tensor)}")
     settings, metrics = values.get("settings"), values.get("metrics")
-    if not isinstance(settings, dict) or not isinstance(metrics, dict) or not isinstance(metrics.get("history"), list):
-        raise wrong("settings and metrics", "values by name, with a history", "others")
+    if not isinstance(settings, dict) or not isinstance(metrics, dict) or not _is_history(metrics.get("history")):
+        raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
+    if type(metrics.get("epoch")) is not int:
+        raise wrong("metrics", "epoch, a whole number", shown(metrics.get("epoch")))
     names = settings.get("class_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise wrong("settings", "class_names, a list of texts", shown(names))
@@ -207,7 +210,33 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Checkpoin
 
 
 def _is_plain(value: object) -> TypeGuard[torch.Tensor]:
-    return isinstance(value, torch.Tensor) and value.dtype == torch.float32 and value.layout == torch.strided
+    """Tells whether a tensor is what it looks like: float32 numbers, each of them in the file."""
+    return (
+        type(value) in (torch.Tensor, nn.Parameter)
+        and isinstance(value, torch.Tensor)
+        and not value.is_nested
+        and value.layout == torch.strided
+        and value.dtype == torch.float32
+        and value.device.type == "cpu"
+        and not value.is_neg()
+        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    )
+
+
+def _is_history(history: object) -> bool:
+    return isinstance(history, list) and all(
+        isinstance(entry, dict)
+        and "validation_accuracy" in entry
+        and all(isinstance(key, str) and type(number) in (int, float) for key, number in entry.items())
+        for entry in history
+    )
+
+
+def _is_utf8(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _described(value: object) -> str:

@@ -153,12 +153,13 @@ def fingerprint(buffers: Iterable[Buffer]) -> str:
     """Gives what `about` holds under "buffers": `file_sha256` does not cover the buffers' names, and this does.
 
     Args:
-        buffers: in the order of the file.
+        buffers: of a file, in any order.
 
     Returns:
-        The first 16 hexadecimal digits of the SHA-256 of [[name, dtype, shape], ...], as compact JSON.
+        The first 16 hexadecimal digits of the SHA-256 of [[name, dtype, shape], ...], in the order in which sltpack
+        writes them, as compact JSON.
     """
-    rows = [[buffer.name, buffer.dtype, list(buffer.shape)] for buffer in buffers]
+    rows = [[buffer.name, buffer.dtype, list(buffer.shape)] for buffer in sorted(buffers, key=file_order)]
     return hashlib.sha256(headers.compact(rows).encode()).hexdigest()[:16]
 
 
@@ -249,6 +250,8 @@ def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
         try:
             dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
             integers = [start, stop, *shape]
+            if not isinstance(shape, list):
+                raise TypeError
         except (TypeError, KeyError, ValueError) as error:
             raise _damaged(where, f"dtype, shape and data_offsets of {name}", shown(entry)) from error
         if any(type(number) is not int or number < 0 for number in integers):
@@ -280,7 +283,7 @@ def _check_payload(container: Container, where: object) -> None:
         raise _damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(mask)}")
     if searched % 8 and mask[-1] >> (searched % 8):
         raise _damaged(where, "zero bits behind the last one of the supermask", "others")
-    # Whole-file integers are quick to count; int.from_bytes is linear.
+    # Counted as one integer, since NumPy must not be started for this.
     found = int.from_bytes(mask, "little").bit_count()
     if found != ones:
         raise _damaged(where, f"{ones} ones in the supermask", f"{found}")

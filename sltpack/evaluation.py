@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .data.images import Images
+from .errors import RequestError
 from .progress import bar
 
 BATCH_SIZE = 500
@@ -25,6 +26,9 @@ def evaluating(model: nn.Module) -> Iterator[torch.device]:
 
     Yields:
         The device that its weights are on.
+
+    Raises:
+        RequestError: the model fails on its images, or there is too little memory for them.
     """
     model.eval()
     switches = _precision_switches()
@@ -34,6 +38,13 @@ def evaluating(model: nn.Module) -> Iterator[torch.device]:
             setattr(place, name, exact)
         with torch.inference_mode():
             yield next(model.parameters()).device
+    except RuntimeError as error:  # torch's way to tell of too little memory
+        raise RequestError(
+            "a batch of images",
+            expected="a model that can be run on them, and memory for it",
+            found=f"{type(error).__name__}: {error}",
+            remedy="lower --batch-size",
+        ) from error
     finally:
         for (place, name, _), value in zip(switches, before, strict=True):
             setattr(place, name, value)

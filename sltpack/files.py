@@ -9,6 +9,9 @@ from pathlib import Path
 
 from .errors import OutputError, RequestError, reason
 
+TEMPORARY = ".part"
+"""How the name of a file ends that is not yet whole; in front stand a dot and the final name."""
+
 
 def refuse_existing(path: Path) -> None:
     """Refuses to go on where something is in the way.
@@ -67,7 +70,7 @@ def write_atomically(
         # The renaming would put a file in the place of a device, such as /dev/null, too.
         if not force or not final.is_file():
             refuse_existing(final)
-        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.", suffix=TEMPORARY)
         temporary = Path(name)
         try:
             with open(handle, "wb") as stream:

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 VERSION = 1
@@ -23,6 +24,8 @@ SEED_LIMIT = 2**64
 MAX_WEIGHTS = 2**28
 """The most weights that a file may ask for unless the caller says otherwise: 1 GiB of float32."""
 MAX_DIMENSIONS = 8
+MAX_LAYERS = 2**12
+"""Ten times as many as the deepest networks have."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +115,32 @@ class Source:
     ratios: Ratios
     layers: tuple[Layer, ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The number of weights of all layers, N."""
         return sum(layer.size for layer in self.layers)
 
-    @property
+    @cached_property
     def pruned(self) -> int:
         """The number of weights that freezing pruned."""
         return sum(layer.pruned for layer in self.layers)
 
-    @property
+    @cached_property
     def locked(self) -> int:
         """The number of weights that freezing locked."""
         return sum(layer.locked for layer in self.layers)
 
-    @property
+    @cached_property
     def searched(self) -> int:
         """The size of the search space."""
         return sum(layer.searched for layer in self.layers)
 
-    @property
+    @cached_property
     def kept(self) -> int:
         """The number of non-zero weights, the locked ones counted."""
         return sum(layer.kept for layer in self.layers)
 
-    @property
+    @cached_property
     def sparsity(self) -> float:
         """k: the share of all weights that are zero in the ticket."""
         return 1 - self.kept / self.size

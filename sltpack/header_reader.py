@@ -18,6 +18,7 @@ from .header import (
     INITS,
     KEYS,
     MAX_DIMENSIONS,
+    MAX_LAYERS,
     MAX_WEIGHTS,
     METHODS,
     SCALES,
@@ -116,6 +117,8 @@ def source_from(values: Mapping[str, Any], where: object, max_weights: int = MAX
     model = reader.mapping("model", values["model"])
     arguments = {key: value for key, value in model.items() if key != "name"}
     for key, value in arguments.items():
+        if not isinstance(key, str):
+            raise reader.wrong("model", "texts as keys", shown(key))
         reader.argument(f"model {key}", value)
     seeds = reader.mapping("seeds", values["seeds"], ("weights", "freezing"))
     ratios = reader.mapping("ratios", values["ratios"], ("method", "prune", "lock"))
@@ -186,6 +189,8 @@ class _Reader:
     def layers(self, value: object, max_weights: int) -> tuple[Layer, ...]:
         if not isinstance(value, list) or not value:
             raise self.wrong("the layer table", "a list with a row for each layer", shown(value))
+        if len(value) > MAX_LAYERS:
+            raise self.wrong("the layer table", f"at most {MAX_LAYERS} layers", f"{len(value)}")
         layers = tuple(self.layer(f"layer {number}", row) for number, row in enumerate(value))
         if len({layer.name for layer in layers}) != len(layers):
             raise self.wrong("the layer table", "different names", "a name that stands twice")

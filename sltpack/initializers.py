@@ -64,22 +64,22 @@ def step(init: str, fan_in: int, scale: tuple[int, int]) -> np.float32:
     return np.float32(math.sqrt((6 * a) / (fan_in * b)) * 2.0**-24)
 
 
-def scale_of(scale: str, layer: Layer, layers: tuple[Layer, ...]) -> tuple[int, int]:
+def scale_of(source: Source, layer: Layer) -> tuple[int, int]:
     """Gives the a and b by which a layer's variance is scaled.
 
     Args:
-        scale: "none" (1 / 1), "layer" (weights / kept ones of this layer) or "global" (the same over all layers).
-        layer: the layer.
-        layers: all layers of the ticket.
+        source: the source network, with the kept counts of the ticket. Its scale is "none" (1 / 1), "layer" (weights /
+            kept ones of this layer) or "global" (the same over all layers).
+        layer: one of its layers.
 
     Returns:
         a and b, exact integers.
     """
-    if scale == "none":
+    if source.scale == "none":
         return 1, 1
-    if scale == "layer":
+    if source.scale == "layer":
         return layer.size, layer.kept
-    return sum(other.size for other in layers), sum(other.kept for other in layers)
+    return source.size, source.kept
 
 
 def step_of(source: Source, index: int) -> np.float32:
@@ -90,9 +90,7 @@ def step_of(source: Source, index: int) -> np.float32:
         index: the layer's number, from 0.
 
     Returns:
-        The float32 factor of the layer's units; 0 for a layer without any weight.
+        The float32 factor of the layer's units; 0 where the scale is by the kept weights and there are none.
     """
     layer = source.layers[index]
-    if layer.kept == 0:
-        return np.float32(0)
-    return step(source.init, layer.fan_in, scale_of(source.scale, layer, source.layers))
+    return step(source.init, layer.fan_in, scale_of(source, layer))

@@ -174,7 +174,7 @@ def _part(images: data.ImageData, split: str, limit: int | None) -> Images:
 
 def _image_size(ticket: Ticket, data_name: str) -> int | None:
     size = ticket.about.get("image_size", "")
-    return int(size) if data_name.startswith("folder:") and size.isdecimal() else None
+    return int(size) if data_name.startswith("folder:") and size.isdecimal() and len(size) <= 5 else None
 
 
 def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where: object) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ class Ticket:
             header.weights_sha256,
             {key: value for key, value in header.about.items() if key != containers.FINGERPRINT},
         )
-        for layer, start, stop in zip(source.layers, ticket._starts(), ticket._starts()[1:], strict=False):
+        for layer, start, stop in zip(source.layers, ticket._starts, ticket._starts[1:], strict=False):
             ones = ticket.supermask.count(start, stop)
             if ones != layer.searched_kept:
                 raise FormatError(
@@ -176,7 +177,7 @@ class Ticket:
         Raises:
             RequestError: there is no such layer.
         """
-        layer, start = self._layer(index), self._starts()[index]
+        layer, start = self._layer(index), self._starts[index]
         return self.supermask.read(start, start + layer.searched)
 
     def weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
@@ -272,6 +273,7 @@ class Ticket:
             )
         return layers[index]
 
+    @cached_property
     def _starts(self) -> list[int]:
         return list(accumulate((layer.searched for layer in self.source.layers), initial=0))
 
@@ -287,7 +289,7 @@ class Ticket:
     def _kept(self, index: int, layer: Layer, start: int, stop: int) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
         """Tells piece by piece which weights are in the ticket: first position, the one behind the last, bool."""
         keys = Stream(self.source.seeds.freezing, index, FREEZING)
-        position, end = self._starts()[index : index + 2]
+        position, end = self._starts[index : index + 2]
         for first, last in pieces(0, start):
             position += int(np.count_nonzero(~freezing.below(keys.draws(first, last), layer.freeze_threshold)))
         for first, last in pieces(start, stop):

@@ -150,13 +150,30 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
             f": settings: expected class_names, a list of texts, found 5{made}",
         ),
         (
-            {"metrics": {"history": [], "test_accuracy": [1]}},
+            {"metrics": {"epoch": 0, "history": [], "test_accuracy": [1]}},
             f": metrics: expected test_accuracy, a number, found [1]{made}",
         ),
         ({"threshold": "high"}, f": threshold: expected a number, found 'high'{made}"),
         (
             {"metrics": None},
-            f": settings and metrics: expected values by name, with a history, found others{made}",
+            f": settings and metrics: expected values by name, with a history of numbers by name, found others{made}",
+        ),
+        (
+            {"metrics": {"epoch": 1, "history": [{}]}},
+            f": settings and metrics: expected values by name, with a history of numbers by name, found others{made}",
+        ),
+        ({"metrics": {"history": []}}, f": metrics: expected epoch, a whole number, found None{made}"),
+        (
+            {"buffers": {"x": torch.zeros(1).expand(10**11)}},
+            f": buffers: expected finite float32 tensors by name, found 'x': float32 [100000000000]{made}",
+        ),
+        (
+            {"buffers": {"x": torch.zeros(3, dtype=torch.complex64).conj().imag}},
+            f": buffers: expected finite float32 tensors by name, found 'x': float32 [3]{made}",
+        ),
+        (
+            {"buffers": {"\udce9": torch.zeros(3)}},
+            f": buffers: expected finite float32 tensors by name, found '\\udce9': float32 [3]{made}",
         ),
         (
             {"version": torch.ones(2)},

@@ -516,7 +516,12 @@ def test_another_order_of_the_tensors_is_read_and_written_in_ours(data: bytes) -
             None,
         ),
         ({"supermask": entry("U8", [3.0], 0, 3)}, "whole numbers in the entry of supermask", None),
-        ({"supermask": entry("U8", "3", 0, 3)}, "whole numbers in the entry of supermask", None),
+        ({"supermask": entry("U8", "3", 0, 3)}, "dtype, shape and data_offsets of supermask", None),
+        (
+            {"buffer.a": entry("F32", "", 0, 0), "supermask": entry("U8", [3], 0, 3)},
+            "dtype, shape and data_offsets of buffer.a",
+            None,
+        ),
         ({"supermask": entry("U8", [True], 0, 1)}, "whole numbers in the entry of supermask", None),
         ({"supermask": entry("U8", [-1, -3], 0, 3)}, "whole numbers in the entry of supermask", None),
         ({"supermask": entry("F32", [3], 0, 3)}, "U8 for supermask", "'F32'"),

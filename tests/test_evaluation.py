@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sltpack.data.images import Images
+from sltpack.data.images import ImageData, Images
+from sltpack.errors import RequestError
 from sltpack.evaluation import _precision_switches, accuracy, evaluating, predict
 
 
@@ -49,3 +50,20 @@ def test_tf32_is_off_while_a_model_runs_and_then_as_it_was() -> None:
         raise ZeroDivisionError
     assert _switches() == before
     assert torch.backends.cudnn.allow_tf32  # the older name, too, can still be read
+
+
+def test_a_batch_that_cannot_be_run(digits: ImageData) -> None:
+    class Failing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] not enough memory")
+
+    with pytest.raises(RequestError) as caught:
+        predict(Failing(), digits.test)
+    assert str(caught.value) == (
+        "a batch of images: expected a model that can be run on them, and memory for it, found RuntimeError: [enforce fail "
+        "at alloc_cpu.cpp:127] not enough memory; lower --batch-size"
+    )

@@ -263,6 +263,16 @@ def test_a_part_without_images(
     assert str(caught.value) == "digits: expected images in its part train, found none; choose another part"
 
 
+def test_a_strangers_image_size_is_not_trusted(ticket: Ticket, tmp_path: Path) -> None:
+    save(replace(ticket, about={"image_size": "9" * 5000}), tmp_path / "t.slt")
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / f"{number}.png")
+    with pytest.raises(MismatchError):
+        score_on(tmp_path / "t.slt", f"folder:{tmp_path / 'photos'}")
+
+
 def test_folders_of_images_end_to_end(tmp_path: Path) -> None:
     """Two classes that differ in colour, of images of several sizes."""
     random = np.random.default_rng(0)

@@ -92,18 +92,22 @@ def test_nothing_is_rounded_before_the_one_division() -> None:
 
 
 @pytest.mark.parametrize("init", INITS)
-def test_nothing_kept_gives_a_step_of_zero(init: str) -> None:
+def test_nothing_kept_gives_a_step_of_zero_where_the_scale_is_by_the_kept(init: str) -> None:
+    layers = (layer_of((4, 9), 0), layer_of((4, 9), 3))
     assert step(init, 9, (100, 0)) == 0
-    assert step_of(source_of(init, "none", layer_of((4, 9), 0), layer_of((4, 9), 3)), 0) == 0
-    assert step_of(source_of(init, "global", layer_of((4, 9), 0), layer_of((4, 9), 3)), 0) == 0
+    assert step_of(source_of(init, "layer", *layers), 0) == 0
+    assert step_of(source_of(init, "none", *layers), 0) == step(init, 9, (1, 1)) > 0
+    assert step_of(source_of(init, "global", *layers), 0) == step(init, 9, (72, 3)) > 0
+    assert step_of(source_of(init, "global", layers[0]), 0) == 0
 
 
 def test_scales() -> None:
     layers = (layer_of((4, 9), 12), layer_of((10, 4), 7))
-    assert scale_of("none", layers[0], layers) == (1, 1)
-    assert scale_of("layer", layers[0], layers) == (36, 12)
-    assert scale_of("layer", layers[1], layers) == (40, 7)
-    assert scale_of("global", layers[0], layers) == scale_of("global", layers[1], layers) == (76, 19)
+    assert scale_of(source_of("ku", "none", *layers), layers[0]) == (1, 1)
+    assert scale_of(source_of("ku", "layer", *layers), layers[0]) == (36, 12)
+    assert scale_of(source_of("ku", "layer", *layers), layers[1]) == (40, 7)
+    both = source_of("ku", "global", *layers)
+    assert scale_of(both, layers[0]) == scale_of(both, layers[1]) == (76, 19)
 
 
 @pytest.mark.parametrize("scale, a, b", [("none", 1, 1), ("layer", 40, 7), ("global", 76, 19)])

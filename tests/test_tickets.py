@@ -63,7 +63,7 @@ def slow_weights(ticket: Ticket, index: int) -> list[np.float32]:
     keys = Stream(source.seeds.freezing, index, FREEZING).draws(0, layer.size).tolist()
     stream = Stream(source.seeds.weights, index, WEIGHTS)
     draws, signs = stream.draws(0, layer.size).tolist(), stream.bits(0, layer.size).tolist()
-    factor = step(source.init, layer.fan_in, scale_of(source.scale, layer, source.layers))
+    factor = step(source.init, layer.fan_in, scale_of(source, layer))
     bits = ticket.supermask_bits(index).tolist()
     weights = []
     for key, draw, sign in zip(keys, draws, signs, strict=True):

@@ -48,7 +48,7 @@ def load(path: Path) -> dict[Any, Any]:
             _require(path, os.fstat(stream.fileno()).st_size)
             data = stream.read()
         _inspect(data)
-        pickled = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        pickled = _Unpickler(io.BytesIO(data)).load()
     except _RefusedError as error:
         raise DataError(
             path,
@@ -125,6 +125,8 @@ class _Array:
         if not isinstance(state, tuple) or len(state) != 5:
             raise _RefusedError("an array of an unknown version")
         _, shape, kind, fortran, raw = state
+        if not isinstance(raw, bytes):  # anything else would be copied
+            raise _RefusedError("an array without its bytes")
         self.values = _values(raw, kind, shape, "F" if fortran else "C")
 
 
@@ -172,32 +174,44 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
     return _Array()
 
 
-def _frombuffer(raw: object, kind: object, shape: object, order: object, axes: object = None) -> _Array:
-    """Stands in for the function by which pickles of protocol 5 spell arrays."""
-    return _Array(_values(raw, kind, shape, order if axes is None else None))
-
-
-def _encode(text: object, encoding: object) -> bytes:
-    """Stands in for the codec call by which Python 3 spells bytes in pickles of protocol 2."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise _RefusedError("bytes in an unknown spelling")
-    return text.encode("latin1")
-
-
 _ADMITTED: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _Call(_TypeCode),
     ("numpy.core.multiarray", "_reconstruct"): _Call(_reconstruct),
     ("numpy._core.multiarray", "_reconstruct"): _Call(_reconstruct),
-    ("numpy.core.numeric", "_frombuffer"): _Call(_frombuffer),
-    ("numpy._core.numeric", "_frombuffer"): _Call(_frombuffer),
-    ("_codecs", "encode"): _Call(_encode),
 }
 
 
 class _Unpickler(pickle.Unpickler):
+    """Admits the stand-ins, and lets those that copy bytes of the file copy no more than a file may have."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, encoding="bytes")
+        self._left = FILE_LIMIT
+
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return _Call(self._encode)
+        if (module, name) in (("numpy.core.numeric", "_frombuffer"), ("numpy._core.numeric", "_frombuffer")):
+            return _Call(self._frombuffer)
         try:
             return _ADMITTED[module, name]
         except KeyError:
             raise _RefusedError(f"{module}.{name}") from None
+
+    def _encode(self, text: object, encoding: object) -> bytes:
+        """Stands in for the codec call by which Python 3 spells bytes in pickles of protocol 2."""
+        if not isinstance(text, str) or encoding != "latin1":
+            raise _RefusedError("bytes in an unknown spelling")
+        self._take(len(text))
+        return text.encode("latin1")
+
+    def _frombuffer(self, raw: object, kind: object, shape: object, order: object, axes: object = None) -> _Array:
+        """Stands in for the function by which pickles of protocol 5 spell arrays."""
+        self._take(len(raw) if isinstance(raw, bytes | bytearray) else 0)
+        return _Array(_values(raw, kind, shape, order if axes is None else None))
+
+    def _take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise _RefusedError(f"more than {FILE_LIMIT} bytes, again and again the same")

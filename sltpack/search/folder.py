@@ -13,8 +13,8 @@ from .. import checkpoints
 from .. import header as headers
 from ..checkpoints import Checkpoint
 from ..errors import RequestError, shown
-from ..files import write_atomically
-from ..header import Source
+from ..files import TEMPORARY, write_atomically
+from ..header import MAX_WEIGHTS, Source
 
 BEST = "ckpt.pt"
 """The checkpoint of the best validation accuracy: the search's result."""
@@ -61,25 +61,52 @@ def load_last(
         RequestError: there is none, its best ticket is gone, or something that the result depends on is another.
         FormatError: the checkpoint is damaged.
     """
-    last = checkpoints.load(folder / LAST, source.size)
-    if last.metrics["history"] and not (folder / BEST).exists():
+    ours = {**headers.source_parts(source), **noted, "buffers": _described(buffers)}
+    last = _load_ours(folder / LAST, source, ours)
+    history = last.metrics["history"]
+    if noted.get("momentum") and bool(history) != (last.momentum is not None):
+        raise RequestError(
+            folder / LAST,
+            expected="the momentum of a search that has begun" if history else "none before the first epoch",
+            found="none" if history else "one",
+            remedy="put the right file back, or search in another folder",
+        )
+    if not history:
+        return last
+    if not (folder / BEST).exists():
         raise RequestError(
             folder / BEST,
             expected="the best ticket so far",
             found="no such file",
             remedy="put it back, or search in another folder",
         )
-    ours = {**headers.source_parts(source), **noted, "buffers": _described(buffers)}
-    theirs = {**headers.source_parts(last.source), **last.settings, "buffers": _described(last.buffers)}
+    _load_ours(folder / BEST, source, ours)
+    return last
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files that a killed search may have left.
+
+    Args:
+        folder: of the search.
+    """
+    for name in (BEST, LAST, METRICS):
+        for path in folder.glob(f".{name}.*{TEMPORARY}"):
+            path.unlink(missing_ok=True)
+
+
+def _load_ours(path: Path, source: Source, ours: Mapping[str, Any]) -> Checkpoint:
+    found = checkpoints.load(path, max(source.size, MAX_WEIGHTS))
+    theirs = {**headers.source_parts(found.source), **found.settings, "buffers": _described(found.buffers)}
     for name in ours:
         if name not in _MAY_DIFFER and ours[name] != theirs.get(name):
             raise RequestError(
-                f"{folder / LAST}: {name}",
+                f"{path}: {name}",
                 expected=f"{shown(ours[name])}, as this call has it",
                 found=shown(theirs.get(name)),
                 remedy="resume with the options, data and model that the search began with",
             )
-    return last
+    return found
 
 
 def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:

@@ -90,6 +90,7 @@ def search_images(
     noted = {
         "data": data_name.partition(":")[0],
         "train_sha256": images.train.sha256(),
+        "test_sha256": images.test.sha256(),
         "class_names": list(images.train.classes),
         "image_size": image_size,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

@@ -26,9 +26,10 @@ from ..progress import Bar, bar
 from ..selection import select
 from ..sources import searched_kept
 from .edge_popup import EdgePopup, first_scores
-from .folder import BEST, LAST, load_last, require_unused, write_metrics
+from .folder import BEST, LAST, load_last, remove_leftovers, require_unused, write_metrics
 from .settings import Settings
 
+_NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
 
@@ -102,13 +103,14 @@ def search(
     model = channels_last(build(source.model, builder).to(device))
     try_out(model, source.model)
     if resume:
+        remove_leftovers(folder)
         start = load_last(folder, source, everything, buffers(model))
     else:
         require_unused(folder)
         make_folder(folder)
         scores = first_scores(source, settings.seed)
-        metrics: dict[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
-        start = Checkpoint(source, kept, scores, select(scores, kept)[1], _copied(model), everything, metrics)
+        threshold = select(scores, kept)[1]
+        start = Checkpoint(source, kept, scores, threshold, _copied(model), everything, dict(_NOTHING_MEASURED))
         for name in (LAST, BEST):
             start.save(folder / name)
     history = list(start.metrics["history"])
@@ -131,6 +133,7 @@ def search(
 
 def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
     total = run.settings.epochs
+    write_metrics(run.folder, history)  # a search that was killed may have left it behind by a line
     with bar("search", run.steps * total, run.steps * len(history)) as running:
         for epoch in range(len(history), total):
             best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
@@ -138,18 +141,25 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
             try:
                 trained = _epoch(run, epoch, running, words)
             except KeyboardInterrupt:
-                if not history:  # better than the scores that it began with
-                    _state(run, {"epoch": 0, "validation_accuracy": None, "history": []}).save(run.folder / BEST)
+                if not history:
+                    _save_begun(run)
                 raise
             reached = accuracy(predict(run.model, run.validation), run.validation.labels)
             measured = {"epoch": epoch + 1, **trained, "validation_accuracy": reached}
             state = _state(run, {**measured, "history": [*history, measured]})
             if reached > best:
                 state.save(run.folder / BEST)
-            momentum = run.optimizer.state[run.popup.scores]["momentum_buffer"]
+            momentum = run.optimizer.state[run.popup.scores].get("momentum_buffer")  # none where momentum is 0
             replace(state, momentum=momentum).save(run.folder / LAST)
             history.append(measured)
             write_metrics(run.folder, history)
+
+
+def _save_begun(run: _Run) -> None:
+    """Keeps what the first epoch has found so far: better than the scores that it began with."""
+    run.popup.apply()  # the interruption may have come between the scores and the weights
+    if bool(torch.isfinite(run.popup.scores).all()):
+        _state(run, dict(_NOTHING_MEASURED)).save(run.folder / BEST)
 
 
 def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:

@@ -189,6 +189,15 @@ def test_refuses_crafted_pickles(tmp_path: Path, body: bytes, found: str) -> Non
     assert message(tmp_path, start + body + b"s.") == refused(found)
 
 
+def test_refuses_to_copy_a_text_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpickling, "FILE_LIMIT", 1 << 16)
+    text = b"X" + (1000).to_bytes(4, "little") + b"a" * 1000
+    body = b"]q\x00(c_codecs\nencode\nq\x01" + text + b"X\x06\x00\x00\x00latin1\x86q\x02R" + b"h\x01h\x02R" * 70 + b"e"
+    assert message(tmp_path, b"\x80\x02}U\x04data" + body + b"s.") == refused(
+        "more than 65536 bytes, again and again the same"
+    )
+
+
 def test_arrays_cannot_be_called_or_written_to(tmp_path: Path) -> None:
     called = b"\x80\x02}U\x04datacnumpy\nndarray\nJ\xff\xff\xff\x7f\x85Rs."
     assert message(tmp_path, called) == (

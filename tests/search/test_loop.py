@@ -20,6 +20,7 @@ from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
 from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, loop, search, search_images
+from sltpack.search.edge_popup import first_scores
 
 SourceMaker = Callable[..., Source]
 SETTINGS = Settings(sparsity=0.5, epochs=2, batch_size=32)
@@ -147,6 +148,129 @@ def test_a_best_ticket_that_is_gone(
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert str(caught.value) == (
         f"{tmp_path / BEST}: expected the best ticket so far, found no such file; put it back, or search in another folder"
+    )
+
+
+def test_the_rate_falls_along_a_cosine() -> None:
+    assert SETTINGS.rate(0) == SETTINGS.learning_rate == 0.1
+    assert SETTINGS.rate(1 / 3) == pytest.approx(0.075)
+    assert SETTINGS.rate(0.5) == pytest.approx(0.05)
+    assert SETTINGS.rate(1) == pytest.approx(0.0, abs=1e-17)
+
+
+def test_the_rates_of_the_steps_go_on_over_a_stop(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    step = torch.optim.SGD.step
+
+    def noting(optimizer: torch.optim.SGD, *_: object) -> None:
+        seen.append(optimizer.param_groups[0]["lr"])
+        step(optimizer)
+
+    def stopped(_: Path, history: list[dict[str, float]]) -> None:
+        if history:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noting)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "write_metrics", stopped)
+        with pytest.raises(Interrupted):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert seen == [SETTINGS.rate(number / 16) for number in range(16)]
+
+
+def test_the_first_of_equally_good_epochs_is_kept(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "accuracy", lambda *_: 0.5)
+    assert search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU).metrics["epoch"] == 1
+
+
+def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 0
+    gradients = loop._gradients
+
+    def stopped(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps > 3:
+            raise KeyboardInterrupt
+        return gradients(*arguments)
+
+    monkeypatch.setattr(loop, "_gradients", stopped)
+    with pytest.raises(Interrupted):
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    begun = checkpoints.load(tmp_path / BEST)
+    assert not torch.equal(begun.scores, first_scores(small_source(), SETTINGS.seed))
+    assert torch.equal(checkpoints.load(tmp_path / LAST).scores, first_scores(small_source(), SETTINGS.seed))
+
+
+def test_a_kill_between_the_first_two_checkpoints(
+    run: tuple[Path, Checkpoint],
+    few_digits: ImageData,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save = Checkpoint.save
+    saved = []
+
+    def killed(checkpoint: Checkpoint, path: Path) -> None:
+        if saved:
+            raise MemoryError
+        saved.append(path)
+        save(checkpoint, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", killed)
+        with pytest.raises(MemoryError):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert torch.equal(resumed.scores, run[1].scores)
+
+
+def test_a_search_without_momentum(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, momentum=0.0)
+    found = search(small_source(), few_digits, settings, tmp_path, device=CPU)
+    again = search(small_source(), few_digits, settings, tmp_path, device=CPU, resume=True)
+    assert again.metrics == found.metrics
+
+
+def test_what_a_killed_search_left_behind(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    folder, found = run
+    for name in (BEST, LAST, METRICS):
+        shutil.copy(folder / name, tmp_path)
+    lines = (tmp_path / METRICS).read_text()
+    (tmp_path / METRICS).write_text(lines.splitlines(keepends=True)[0])
+    (tmp_path / f".{LAST}.abc.part").write_text("half")
+    noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
+    assert (tmp_path / METRICS).read_text() == lines
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([BEST, LAST, METRICS])
+
+
+def test_files_of_another_search_are_refused_on_resume(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    search(small_source("ku"), few_digits, SETTINGS, tmp_path / "other", device=CPU)
+    shutil.copy(run[0] / LAST, tmp_path)
+    shutil.copy(tmp_path / "other" / BEST, tmp_path)
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert str(caught.value).startswith(f"{tmp_path / BEST}: init: expected 'skc', as this call has it, found 'ku'; ")
+    shutil.copy(run[0] / BEST, tmp_path)
+    shutil.copy(run[0] / BEST, tmp_path / LAST)
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert str(caught.value) == (
+        f"{tmp_path / LAST}: expected the momentum of a search that has begun, found none; put the right file back, or "
+        "search in another folder"
     )
 
 
