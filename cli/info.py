@@ -31,11 +31,14 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     from sltpack.accounting import account
     from sltpack.bundled import locate
     from sltpack.errors import one_line
+    from sltpack.header import parts
 
     ticket = container.read(locate(file), max_weights)
     found = account(ticket)
     if as_json:
-        click.echo(json.dumps(asdict(found)))
+        values = parts(ticket.header)
+        named = {key: values[key] for key in ("version", "model", "init", "scale", "seeds", "ratios", "codec", "about")}
+        click.echo(json.dumps({**asdict(found), "sparsity": found.sparsity, **named}))
         return
 
     from rich.text import Text

@@ -42,7 +42,7 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise Failure(one_line(f"{error.filename or 'the system'}: {error.strerror or error}"), 1) from error
+            raise Failure(one_line(f"{error.filename or 'standard output'}: {error.strerror or error}"), 1) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

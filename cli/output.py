@@ -28,7 +28,8 @@ def console() -> Console:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    return Console(highlight=False, soft_wrap=True, width=_WIDTH)
+    file = io.StringIO() if sys.stdout is None else None  # a closed standard output takes nothing
+    return Console(file=file, highlight=False, soft_wrap=True, width=_WIDTH)
 
 
 def print_parts(name: str, account: Account) -> None:
@@ -124,7 +125,7 @@ def bar(share: float) -> str:
 
 def _writes_blocks() -> bool:
     try:
-        (_FULL + _EIGHTHS).encode(sys.stdout.encoding or "ascii")
+        (_FULL + _EIGHTHS).encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return False
     return True

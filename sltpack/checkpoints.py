@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from . import header as headers
+from .container import SUFFIX
 from .data import fixed_classes
 from .errors import FormatError, RequestError, SltpackError, reason, shown
-from .files import write_atomically
+from .files import open_plain, write_atomically
 from .header import MAX_WEIGHTS, Source
 from .header_reader import source_from
 from .selection import select
@@ -106,6 +107,8 @@ class Checkpoint:
     def _about(self) -> dict[str, str]:
         wanted = ("data", "image_size", "epochs", "date")
         about = {key: str(self.settings[key]) for key in wanted if self.settings.get(key) is not None}
+        if "epochs" in about:  # that of the ticket, of all that were planned
+            about["epochs"] = f"{self.metrics.get('epoch', 0)} of {about['epochs']}"
         for name in _ACCURACIES:
             if self.metrics.get(name) is not None:
                 about[name] = f"{self.metrics[name]:.4f}"
@@ -131,7 +134,7 @@ def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
         FormatError: it is no checkpoint of sltpack, is damaged or holds code.
     """
     try:
-        stream = open(path, "rb")  # noqa: SIM115 (its own errors are told from those of reading)
+        stream = open_plain(path)
     except OSError as error:
         raise RequestError(path, expected="a checkpoint", found=reason(error), remedy=_HOW_TO_MAKE) from error
     try:
@@ -139,6 +142,10 @@ def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
             warnings.simplefilter("ignore")  # what torch warns of in a stranger's file ends in an error below
             values = torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if path.suffix == SUFFIX:
+            raise FormatError(
+                path, expected="a checkpoint", found="a ticket", remedy="it is packed already; see sltpack info"
+            ) from error
         raise FormatError(
             path,
             expected="a checkpoint of tensors and plain values",

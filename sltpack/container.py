@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from . import header as headers
 from . import header_reader
 from .errors import FormatError, LimitError, RequestError, reason, shown
+from .files import open_plain
 from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
 
 SUFFIX = ".slt"
@@ -178,7 +179,7 @@ def read(path: Path, max_weights: int = MAX_WEIGHTS) -> Container:
         FormatError, LimitError: as `decode`.
     """
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             return decode(_read_within_limits(stream, size, path, max_weights), path, max_weights)
     except OSError as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import OutputError, RequestError, reason
 
@@ -30,6 +33,40 @@ def refuse_existing(path: Path) -> None:
             found=f"a {kind} of that name",
             remedy="choose another name or pass --force" if kind == "file" else "choose another name",
         )
+
+
+def refuse_overwriting(path: Path, source: Path) -> None:
+    """Refuses to write a result over what it is made from, whatever was allowed.
+
+    Args:
+        path: of the result.
+        source: what is read for it.
+
+    Raises:
+        RequestError: they are one file.
+    """
+    if path.exists() and source.exists() and path.samefile(source):
+        raise RequestError(
+            path, expected="another file than the one that is read", found="the same", remedy="choose another name"
+        )
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Opens a file to read, and nothing that only looks like one: a pipe could make the reader wait for ever.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The open file.
+
+    Raises:
+        OSError: there is none, or it cannot be read, or it is a folder, a pipe or a device.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "a pipe or device, which is no plain file", str(path))
+    return open(path, "rb")
 
 
 def make_folder(path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ THRESHOLD_ONE = 2**32
 SEED_LIMIT = 2**64
 MAX_WEIGHTS = 2**28
 """The most weights that a file may ask for unless the caller says otherwise: 1 GiB of float32."""
+NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
+"""What layers and models may be called."""
 MAX_DIMENSIONS = 8
 MAX_LAYERS = 2**12
 """Ten times as many as the deepest networks have."""

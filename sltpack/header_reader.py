@@ -21,6 +21,7 @@ from .header import (
     MAX_LAYERS,
     MAX_WEIGHTS,
     METHODS,
+    NAME,
     SCALES,
     SEED_LIMIT,
     SOURCE_KEYS,
@@ -36,7 +37,6 @@ from .header import (
 
 _MAX_DIGITS = 20
 """2^64 - 1 has as many; longer ones take Python a time that grows with their square."""
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -155,7 +155,7 @@ class _Reader:
         return value
 
     def text(self, what: str, value: object) -> str:
-        if not isinstance(value, str) or not _NAME.fullmatch(value):
+        if not isinstance(value, str) or not NAME.fullmatch(value):
             raise self.wrong(what, "a name of 1 to 256 characters without spaces", shown(value))
         return value
 

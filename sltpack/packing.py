@@ -9,7 +9,7 @@ from . import container
 from .accounting import Account, account
 from .bundled import locate
 from .export import write_weights
-from .files import refuse_existing
+from .files import refuse_existing, refuse_overwriting
 from .header import MAX_WEIGHTS
 from .tickets import Ticket, load, save
 
@@ -69,6 +69,7 @@ def pack(
     """
     from . import checkpoints  # it starts torch, which verify does without
 
+    refuse_overwriting(path, checkpoint)
     if not force:
         refuse_existing(path)
     ticket = checkpoints.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
@@ -103,6 +104,7 @@ def unpack(
         FormatError: the ticket is damaged, or does not give the weights that it was made with.
         OutputError: the file cannot be written.
     """
+    refuse_overwriting(path, locate(file))
     if not force:
         refuse_existing(path)
     ticket = load(file, max_weights)

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from . import data
+from .bundled import locate
 from .data.images import Images, require_shape
 from .devices import choose_device
 from .errors import DataError, MismatchError, RequestError, require_positive
 from .evaluation import BATCH_SIZE, predict
-from .files import refuse_existing, write_atomically
+from .files import refuse_existing, refuse_overwriting, write_atomically
 from .header import MAX_WEIGHTS
 from .inference import build, class_names
 from .models import describe
@@ -122,8 +123,10 @@ def score_on(
         raise RequestError("--split", expected=" or ".join(SPLITS), found=str(split), remedy="choose one of these")
     require_positive("--limit", limit)
     require_positive("--batch-size", batch_size)
-    if predictions is not None and not force:
-        refuse_existing(predictions)
+    if predictions is not None:
+        refuse_overwriting(predictions, locate(file))
+        if not force:
+            refuse_existing(predictions)
     place_to_run = choose_device(device)
     begin = time.perf_counter()
     ticket = load(file, max_weights)

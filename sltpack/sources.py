@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .errors import RequestError
 from .freezing import freeze
-from .header import INITS, METHODS, SCALES, SEED_LIMIT, ModelSpec, Ratios, Seeds, Source
+from .header import INITS, METHODS, NAME, SCALES, SEED_LIMIT, ModelSpec, Ratios, Seeds, Source
 from .ratios import layer_counts, round_share
 
 
@@ -36,6 +36,14 @@ def make_source(
         if not 0 <= seed < SEED_LIMIT:
             raise RequestError(
                 f"--{name}", expected="an integer in 0..2^64 - 1", found=str(seed), remedy="choose another"
+            )
+    for name in shapes:
+        if not NAME.fullmatch(name):
+            raise RequestError(
+                f"layer {name}",
+                expected="a name of 1 to 256 characters without spaces",
+                found=repr(name),
+                remedy="rename the layer in the model",
             )
     counts = layer_counts(ratios.method, list(shapes.values()), ratios.prune, ratios.lock)
     layers = freeze(seeds.freezing, list(shapes), list(shapes.values()), counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from bitarray import bitarray, frozenbitarray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 class Supermask:
     """An immutable string of bits; bit j is bit (j mod 8), least significant first, of byte floor(j / 8)."""
 
-    string: frozenbitarray
+    string: frozenbitarray = field(repr=False)
 
     @classmethod
     def from_layers(cls, layers: Sequence[NDArray[np.bool_]]) -> Supermask:

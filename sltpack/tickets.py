@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ticket:
     """A strong lottery ticket.
 
@@ -48,6 +48,10 @@ class Ticket:
     buffers: Mapping[str, NDArray[np.floating]]
     weights_sha256: str
     about: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        source = self.source
+        return f"<Ticket {source.model.name}: {source.kept:,} of {source.size:,} weights, {source.searched:,} searched>"
 
     @classmethod
     def create(

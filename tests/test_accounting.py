@@ -17,7 +17,7 @@ from sltpack.header import ModelSpec, Ratios, Seeds
 from sltpack.sources import make_source
 from sltpack.tickets import Ticket
 
-SHAPES = {"conv1": (8, 3, 3, 3), 'the "last" \\ läyer': (10, 40), "linear": (5, 10)}
+SHAPES = {"conv1": (8, 3, 3, 3), 'the-"last"-\\-läyer': (10, 40), "linear": (5, 10)}
 
 
 def container_of(about: dict[str, str] | None = None, prune: float = 0.25, lock: float = 0.25) -> Container:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from sltpack import checkpoints
+from sltpack import checkpoints, save
 from sltpack.checkpoints import Checkpoint
 from sltpack.errors import FormatError, LimitError, OutputError, RequestError, SltpackError
 from sltpack.header import Source
@@ -55,7 +55,7 @@ def test_the_ticket_keeps_the_largest_scores(run: tuple[Path, Checkpoint]) -> No
     assert ticket.source.sparsity == pytest.approx(0.5, abs=1e-4)
     assert ticket.about == {
         "data": "digits",
-        "epochs": "2",
+        "epochs": "2 of 2",
         "date": "2026-01-01",
         "validation_accuracy": f"{found.metrics['validation_accuracy']:.4f}",
         "test_accuracy": f"{found.metrics['test_accuracy']:.4f}",
@@ -101,6 +101,16 @@ def test_a_pickle_that_would_run_code(tmp_path: Path, save: Callable[[object, Pa
         "file; make one with sltpack search"
     )
     assert not proof.exists()
+
+
+def test_a_ticket_is_packed_already(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path = tmp_path / "model.slt"
+    save(run[1].ticket(), path)
+    with pytest.raises(FormatError) as caught:
+        checkpoints.load(path)
+    assert str(caught.value) == (
+        f"{path}: expected a checkpoint, found a ticket; it is packed already; see sltpack info"
+    )
 
 
 def test_another_tools_checkpoint(tmp_path: Path) -> None:

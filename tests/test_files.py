@@ -16,7 +16,7 @@ import pytest
 
 from sltpack import files
 from sltpack.errors import FormatError, OutputError, RequestError
-from sltpack.files import make_folder, refuse_existing, write_atomically
+from sltpack.files import make_folder, open_plain, refuse_existing, refuse_overwriting, write_atomically
 
 NOTHING = "nothing was written under that name; check the folder, its permissions and the free space"
 OLD, NEW = b"old", b"new content" * 1000
@@ -291,3 +291,23 @@ def test_folders_are_made_or_the_reason_is_told(old: Path) -> None:
     assert str(caught.value) == (
         f"{old}: expected a folder, or a place for one, found file exists; choose another name"
     )
+
+
+def test_a_result_never_overwrites_what_it_is_made_from(old: Path) -> None:
+    link = old.with_name("link")
+    link.symlink_to(old)
+    refuse_overwriting(old.with_name("other"), old)
+    for path in (old, link):
+        with pytest.raises(RequestError) as caught:
+            refuse_overwriting(path, old)
+        assert str(caught.value) == (
+            f"{path}: expected another file than the one that is read, found the same; choose another name"
+        )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="a pipe or device, which is no plain file"):
+        open_plain(path)

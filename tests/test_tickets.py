@@ -362,3 +362,10 @@ def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError) as error:
         sltpack.pack  # noqa: B018
     assert str(error.value) == "module 'sltpack' has no attribute 'pack'"
+
+
+def test_a_ticket_is_shown_in_few_words() -> None:
+    shown = repr(ticket_of())
+    assert shown.startswith("<Ticket ")
+    assert len(shown) < 100
+    assert len(repr(ticket_of().supermask)) < 100

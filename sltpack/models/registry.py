@@ -117,11 +117,18 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
             f"{where}: model {model.name}",
             expected=", ".join(MODELS) + " or package.module:builder",
             found=repr(model.name) if builder is None else f"--model {builder}",
-            remedy="choose one of these",
+            remedy="choose one of these" if builder is None else "leave --model out",
         )
     try:
         made = make(width=width, classes=classes, input_shape=input_shape)
     except (Exception, SystemExit) as error:  # a user's builder may raise anything
+        if model.name in MODELS:
+            raise RequestError(
+                f"{where}: model {model.name}",
+                expected="images large enough to be halved so often",
+                found=f"{error}",
+                remedy="choose a shallower model or larger images",
+            ) from error
         raise RequestError(
             f"{where}: model {model.name}",
             expected="a builder that takes width, classes and input_shape",
@@ -181,7 +188,15 @@ def shapes(model: ModelSpec, builder: str | None = None, where: object = "model"
     """
     with torch.device("meta"):
         module = build(model, builder, where)
-    return {name: tuple(weight.shape) for name, weight in searchable(module).items()}
+    try:
+        return {name: tuple(weight.shape) for name, weight in searchable(module).items()}
+    except RuntimeError as error:  # so torch tells of a lazy layer, whose shape is not yet known
+        raise RequestError(
+            f"{where}: model {model.name}",
+            expected="layers whose shapes are known when they are built",
+            found=f"{error}",
+            remedy="give lazy layers their sizes",
+        ) from error
 
 
 def _import(name: str) -> Builder:

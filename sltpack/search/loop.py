@@ -16,11 +16,11 @@ from torch.nn import functional
 from .. import checkpoints
 from ..checkpoints import Checkpoint
 from ..data.images import VALIDATION_SHARE, ImageData, Images, augment, require_shape, split
-from ..errors import DataError, RequestError, SltpackError
+from ..errors import DataError, RequestError, SltpackError, one_line
 from ..evaluation import accuracy, predict
 from ..files import make_folder
 from ..header import Source
-from ..layers import buffers, channels_last
+from ..layers import buffers, channels_last, searchable
 from ..models import build, describe, try_out
 from ..progress import Bar, bar
 from ..selection import select
@@ -38,6 +38,9 @@ class Interrupted(SltpackError):
     """The user stopped a search; what it had found is kept."""
 
     exit_status = 130
+
+    def __str__(self) -> str:
+        return one_line(f"{self.where}: stopped by Ctrl-C after {self.found} of {self.expected}; {self.remedy}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ def search(
     _require_fitting(source, data)
     kept = searched_kept(source, settings.sparsity)
     everything = {**asdict(settings), **(noted or {})}
-    model = channels_last(build(source.model, builder).to(device))
+    model = build(source.model, builder)
+    _require_real(model, source)
+    model = channels_last(model.to(device))
     try_out(model, source.model)
     if resume:
         remove_leftovers(folder)
@@ -126,9 +131,13 @@ def search(
         raise Interrupted(
             folder,
             expected=f"{settings.epochs} epochs",
-            found=f"Ctrl-C after {len(history)}",
-            remedy=f"{BEST} holds the best ticket so far; the same command with --resume goes on",
+            found=f"{len(history)}",
+            remedy=f"{BEST} holds {_best_so_far(history)}; the same command with --resume goes on",
         ) from error
+
+
+def _best_so_far(history: list[dict[str, float]]) -> str:
+    return "the best ticket so far" if history else "what the first epoch had found"
 
 
 def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
@@ -144,6 +153,8 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
                 if not history:
                     _save_begun(run)
                 raise
+            if not _finite(buffers(run.model)):
+                raise _not_finite(epoch, "a buffer, as BatchNorm's, with NaN or infinity")
             reached = accuracy(predict(run.model, run.validation), run.validation.labels)
             measured = {"epoch": epoch + 1, **trained, "validation_accuracy": reached}
             state = _state(run, {**measured, "history": [*history, measured]})
@@ -232,14 +243,40 @@ def _gradients(run: _Run, images: torch.Tensor, labels: torch.Tensor) -> tuple[t
     return scores.detach(), loss.detach()
 
 
+def _require_real(model: nn.Module, source: Source) -> None:
+    """Makes sure that a model of the user's own is what its builder made before, in memory and with numbers in it."""
+    faults = {
+        "other layers than the time before": {name: tuple(weight.shape) for name, weight in searchable(model).items()}
+        != {layer.name: layer.shape for layer in source.layers},
+        "a weight or buffer without memory": any(tensor.is_meta for tensor in model.state_dict().values()),
+    }
+    faults["a buffer with NaN or infinity"] = not any(faults.values()) and not _finite(buffers(model))
+    for found, present in faults.items():
+        if present:
+            raise RequestError(
+                f"model {source.model.name}",
+                expected="a builder that makes the same finite model each time",
+                found=found,
+                remedy="mend the builder",
+            )
+
+
+def _finite(tensors: Mapping[str, torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
 def _require_finite(loss: float, scores: torch.Tensor, epoch: int) -> None:
     if not math.isfinite(loss) or not bool(torch.isfinite(scores).all()):
-        raise SltpackError(
-            f"epoch {epoch + 1}",
-            expected="a finite loss and finite scores",
-            found=f"a loss of {loss:g} and scores of up to {float(scores.abs().max()):g}",
-            remedy="try a lower --learning-rate or --precision float32; the epochs before are kept",
-        )
+        raise _not_finite(epoch, f"a loss of {loss:g} and scores of up to {float(scores.abs().max()):g}")
+
+
+def _not_finite(epoch: int, found: str) -> SltpackError:
+    return SltpackError(
+        f"epoch {epoch + 1}",
+        expected="a finite loss and finite scores",
+        found=found,
+        remedy="try a lower --learning-rate or --precision float32; the epochs before are kept",
+    )
 
 
 def _finish(run: _Run, test: Images) -> Checkpoint:

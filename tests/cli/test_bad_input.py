@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -264,3 +266,33 @@ def test_nothing_of_a_strangers_text_reaches_the_terminal(run: tuple[Path, Check
     assert refusal("info", path, status=2) == (
         f"{shown}: expected a .slt file, found no such file or directory; check the name"
     )
+
+
+def test_nothing_is_written_over_what_it_is_made_from(
+    run: tuple[Path, Checkpoint], packed: Path, tmp_path: Path
+) -> None:
+    checkpoint, ticket = tmp_path / "c.pt", tmp_path / "t.slt"
+    checkpoint.write_bytes((run[0] / BEST).read_bytes())
+    ticket.write_bytes(packed.read_bytes())
+    for words, path in (
+        (("pack", checkpoint, "-o", checkpoint), checkpoint),
+        (("unpack", ticket, "-o", ticket), ticket),
+        (("infer", ticket, "--data", "digits", "--predictions", ticket), ticket),
+    ):
+        assert refusal(*words, "--force", status=2) == (
+            f"{path}: expected another file than the one that is read, found the same; choose another name"
+        )
+    assert checkpoint.read_bytes() == (run[0] / BEST).read_bytes()
+    assert ticket.read_bytes() == packed.read_bytes()
+
+
+def test_an_empty_name() -> None:
+    assert refusal("search", "--model", "conv2", "--data", "digits", "-o", "", status=2) == (
+        "Invalid value for '-o' / '--output': a name is missing"
+    )
+
+
+def test_a_closed_standard_output(packed: Path) -> None:
+    code = "import sys; sys.stdout = None; sys.argv[0] = 'sltpack'; from sltpack_cli.main import cli; cli()"
+    done = subprocess.run([sys.executable, "-c", code, "info", packed], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -140,8 +140,8 @@ def test_an_input_too_small() -> None:
     with pytest.raises(RequestError) as caught:
         models.shapes(models.spec("conv8", 1.0, 10, (1, 8, 8)))
     assert str(caught.value) == (
-        "model: model conv8: expected a builder that takes width, classes and input_shape, found ValueError: images of 8x8 "
-        "pixels, where 16x16 are the least; mend the builder or choose another input shape or width"
+        "model: model conv8: expected images large enough to be halved so often, found images of 8x8 pixels, where 16x16 "
+        "are the least; choose a shallower model or larger images"
     )
 
 
@@ -256,3 +256,23 @@ def test_a_model_that_runs_is_run_once_as_it_will_be() -> None:
     model = Given(run)
     models.try_out(model, models.spec("own:net", 1.0, 3, (2, 6, 8)))
     assert seen == [((2, 2, 6, 8), False, False)]
+
+
+def test_lazy_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lazy_model.py").write_text(
+        "from torch import nn\n\ndef build(width, classes, input_shape):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes, bias=False))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RequestError) as caught:
+        models.shapes(models.spec("lazy_model:build", 1.0, 10, (1, 8, 8)), "lazy_model:build")
+    assert str(caught.value).startswith(
+        "model: model lazy_model:build: expected layers whose shapes are known when they are built, found "
+    )
+    assert str(caught.value).endswith("; give lazy layers their sizes")
+
+
+def test_a_ticket_of_sltpacks_model_needs_no_builder() -> None:
+    with pytest.raises(RequestError) as caught:
+        models.build(models.spec("conv2", 1.0, 10, (1, 8, 8)), "mine:build", "m.slt")
+    assert str(caught.value).endswith("found --model mine:build; leave --model out")

@@ -88,8 +88,9 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
         with pytest.raises(Interrupted) as caught:
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
-        f"{tmp_path}: expected 2 epochs, found Ctrl-C after {whole_epochs}; ckpt.pt holds the best ticket so far; the "
-        "same command with --resume goes on"
+        f"{tmp_path}: stopped by Ctrl-C after {whole_epochs} of 2 epochs; ckpt.pt holds "
+        + ("the best ticket so far" if whole_epochs else "what the first epoch had found")
+        + "; the same command with --resume goes on"
     )
     assert caught.value.exit_status == 130
     ticket = checkpoints.load(tmp_path / BEST).ticket()
@@ -326,6 +327,52 @@ def test_scores_that_are_no_numbers_are_not_saved(
     with pytest.raises(SltpackError, match=r"^epoch 1: expected a finite loss and finite scores, found a loss of "):
         search(small_source(), few_digits, replace(SETTINGS, learning_rate=1e38), tmp_path, device=CPU)
     assert torch.isfinite(checkpoints.load(tmp_path / BEST).scores).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        ("nn.Linear(64, classes, bias=False, device='meta')", "a weight or buffer without memory"),
+        (
+            "nn.Linear(64, next(SIZES), bias=False), nn.Linear(9, classes, bias=False)",
+            "other layers than the time before",
+        ),
+        (
+            "nn.Linear(64, classes, bias=False), filled(nn.BatchNorm1d(classes, affine=False))",
+            "a buffer with NaN or infinity",
+        ),
+    ],
+)
+def test_builders_that_give_no_usable_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: str, found: str
+) -> None:
+    name = f"faulty_{abs(hash(found))}"
+    (tmp_path / f"{name}.py").write_text(
+        "import itertools\nfrom torch import nn\n\nSIZES = itertools.count(9)\n\n"
+        "def filled(norm):\n    norm.running_var.fill_(float('nan'))\n    return norm\n\n"
+        f"def build(width, classes, input_shape):\n    return nn.Sequential(nn.Flatten(), {make})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RequestError) as caught:
+        search_images(f"{name}:build", "digits", tmp_path / "run", SETTINGS)
+    assert str(caught.value) == (
+        f"model {name}:build: expected a builder that makes the same finite model each time, found {found}; mend the builder"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_layers_that_a_file_could_not_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "spaced_model.py").write_text(
+        "from torch import nn\n\ndef build(width, classes, input_shape):\n    model = nn.Sequential(nn.Flatten())\n"
+        "    model.add_module('the last', nn.Linear(64, classes, bias=False))\n    return model\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RequestError) as caught:
+        search_images("spaced_model:build", "digits", tmp_path / "run", SETTINGS)
+    assert str(caught.value) == (
+        "layer the last: expected a name of 1 to 256 characters without spaces, found 'the last'; rename the layer in the "
+        "model"
+    )
 
 
 def test_a_batch_too_small_for_batch_norm(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
