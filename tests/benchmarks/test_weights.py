@@ -26,7 +26,7 @@ def checkpoint_of(init: str) -> Checkpoint:
     source = make_source(spec, models.shapes(spec), init, "none", Seeds(1, 2), Ratios("epl", 0.25, 0.25))
     scores = torch.from_numpy(np.random.default_rng(3).standard_normal(source.searched, np.float32))
     state = buffers(models.build(spec))
-    return Checkpoint(source, searched_kept(source, 0.5), scores, 0.0, state, {}, {"history": []})
+    return Checkpoint(source, searched_kept(source, 0.5), scores, 0.0, state, {}, {"epoch": 0, "history": []})
 
 
 @pytest.fixture(scope="module")
