@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sltpack
-from sltpack import container, freezing
+from sltpack import bundled, container, freezing
 from sltpack.errors import FormatError
 from sltpack.header import ModelSpec, Ratios, Seeds, Source
 from sltpack.ratios import Counts
@@ -201,3 +201,10 @@ def test_golden_file_is_read_by_both_and_written_again(tmp_path: Path) -> None:
     }
     sltpack.save(ticket, tmp_path / "copy.slt")
     assert (tmp_path / "copy.slt").read_bytes() == data
+
+
+def test_the_tickets_of_the_package_are_read_in_plain_integers() -> None:
+    """Two million weights: the slow reader makes them all and compares their digest."""
+    for name in bundled.names():
+        slow = slow_reader.read(bundled.locate(name).read_bytes())
+        assert slow.header["weights_sha256"] == sltpack.load(name).digest()
