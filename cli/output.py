@@ -24,10 +24,8 @@ def console() -> Console:
     """Gives standard output for drawing.
 
     Returns:
-        A console with colours only where it is a terminal; what its encoding has not is escaped.
+        A console with colours only where it is a terminal.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     file = io.StringIO() if sys.stdout is None else None  # a closed standard output takes nothing
     return Console(file=file, highlight=False, soft_wrap=True, width=_WIDTH)
 

@@ -51,6 +51,22 @@ def refuse_overwriting(path: Path, source: Path) -> None:
         )
 
 
+def require_free(path: Path, source: Path, *, force: bool) -> None:
+    """Makes sure, before the work is done, that its result may be written.
+
+    Args:
+        path: of the result.
+        source: what is read for it; it is never written over.
+        force: whether another existing file may be replaced.
+
+    Raises:
+        RequestError: the name is taken, or is that of the source.
+    """
+    refuse_overwriting(path, source)
+    if not force:
+        refuse_existing(path)
+
+
 def open_plain(path: Path) -> BinaryIO:
     """Opens a file to read, and nothing that only looks like one: a pipe could make the reader wait for ever.
 

@@ -9,7 +9,7 @@ from . import container
 from .accounting import Account, account
 from .bundled import locate
 from .export import write_weights
-from .files import refuse_existing, refuse_overwriting
+from .files import require_free
 from .header import MAX_WEIGHTS
 from .tickets import Ticket, load, save
 
@@ -69,9 +69,7 @@ def pack(
     """
     from . import checkpoints  # it starts torch, which verify does without
 
-    refuse_overwriting(path, checkpoint)
-    if not force:
-        refuse_existing(path)
+    require_free(path, checkpoint, force=force)
     ticket = checkpoints.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
     save(ticket, path, force=force)
     return account(ticket.to_container())
@@ -104,9 +102,7 @@ def unpack(
         FormatError: the ticket is damaged, or does not give the weights that it was made with.
         OutputError: the file cannot be written.
     """
-    refuse_overwriting(path, locate(file))
-    if not force:
-        refuse_existing(path)
+    require_free(path, locate(file), force=force)
     ticket = load(file, max_weights)
     count = write_weights(ticket, path, file_format=file_format, parts=parts, force=force, where=file)
     return Unpacked(count, ticket.source.size, ticket.weights_sha256)

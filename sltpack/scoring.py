@@ -17,8 +17,8 @@ from .bundled import locate
 from .data.images import Images, require_shape
 from .devices import choose_device
 from .errors import DataError, MismatchError, RequestError, require_positive
-from .evaluation import BATCH_SIZE, predict
-from .files import refuse_existing, refuse_overwriting, write_atomically
+from .evaluation import BATCH_SIZE, accuracy, predict
+from .files import require_free, write_atomically
 from .header import MAX_WEIGHTS
 from .inference import build, class_names
 from .models import describe
@@ -61,7 +61,7 @@ class Result:
     @property
     def accuracy(self) -> float:
         """The share of right predictions."""
-        return self.right / self.images
+        return accuracy(self.classes, self.labels)
 
     @property
     def images_per_second(self) -> float:
@@ -124,9 +124,7 @@ def score_on(
     require_positive("--limit", limit)
     require_positive("--batch-size", batch_size)
     if predictions is not None:
-        refuse_overwriting(predictions, locate(file))
-        if not force:
-            refuse_existing(predictions)
+        require_free(predictions, locate(file), force=force)
     place_to_run = choose_device(device)
     begin = time.perf_counter()
     ticket = load(file, max_weights)

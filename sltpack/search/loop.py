@@ -244,21 +244,24 @@ def _gradients(run: _Run, images: torch.Tensor, labels: torch.Tensor) -> tuple[t
 
 
 def _require_real(model: nn.Module, source: Source) -> None:
-    """Makes sure that a model of the user's own is what its builder made before, in memory and with numbers in it."""
-    faults = {
-        "other layers than the time before": {name: tuple(weight.shape) for name, weight in searchable(model).items()}
-        != {layer.name: layer.shape for layer in source.layers},
-        "a weight or buffer without memory": any(tensor.is_meta for tensor in model.state_dict().values()),
-    }
-    faults["a buffer with NaN or infinity"] = not any(faults.values()) and not _finite(buffers(model))
-    for found, present in faults.items():
-        if present:
-            raise RequestError(
-                f"model {source.model.name}",
-                expected="a builder that makes the same finite model each time",
-                found=found,
-                remedy="mend the builder",
-            )
+    fault = _fault(model, source)
+    if fault is not None:
+        raise RequestError(
+            f"model {source.model.name}",
+            expected="a builder that makes the same finite model each time",
+            found=fault,
+            remedy="mend the builder",
+        )
+
+
+def _fault(model: nn.Module, source: Source) -> str | None:
+    """Tells why a model, as its builder made it this time, cannot be searched; the layers come from the time before."""
+    made = {name: tuple(weight.shape) for name, weight in searchable(model).items()}
+    if made != {layer.name: layer.shape for layer in source.layers}:
+        return "other layers than the time before"
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
+        return "a weight or buffer without memory"
+    return None if _finite(buffers(model)) else "a buffer with NaN or infinity"
 
 
 def _finite(tensors: Mapping[str, torch.Tensor]) -> bool:
