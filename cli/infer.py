@@ -10,16 +10,17 @@ from click.core import ParameterSource
 
 from . import options
 
-_FOR_DATA = ("data_dir", "split", "limit", "predictions", "force")
+_FOR_DATA = ("data_dir", "workers", "split", "limit", "predictions", "force")
 """Options that say nothing about image files."""
 
 
 @click.command("infer")
 @options.ticket_argument()
 @click.argument("images", metavar="[IMAGES]...", nargs=-1, type=options.PATH)
-@click.option("--data", "data_name", help="cifar10, cifar100, digits or folder:PATH.")
+@click.option("--data", "data_name", help="cifar10, cifar100, digits, folder:PATH or imagenet:PATH.")
 @click.option("--image", is_flag=True, help="Classify the image files that follow FILE, instead of --data.")
 @options.data_dir_option()
+@options.workers_option()
 @click.option(
     "--split",
     type=click.Choice(["test", "train", "all"]),
@@ -45,6 +46,7 @@ def command(
     data_name: str | None,
     image: bool,
     data_dir: Path | None,
+    workers: int | None,
     split: str,
     limit: int | None,
     batch_size: int,
@@ -90,6 +92,7 @@ def command(
         file,
         data_name,
         data_dir=data_dir,
+        workers=workers,
         split=split,
         limit=limit,
         batch_size=batch_size,

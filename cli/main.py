@@ -11,7 +11,7 @@ import click
 from sltpack import __version__
 from sltpack.errors import SltpackError, one_line
 
-from . import demo, infer, info, pack, search, unpack, verify
+from . import demo, infer, info, pack, search, train, unpack, verify
 
 
 class Failure(click.ClickException):
@@ -64,5 +64,5 @@ def cli() -> None:
     """
 
 
-for module in (search, pack, info, unpack, infer, verify, demo):
+for module in (search, train, pack, info, unpack, infer, verify, demo):
     cli.add_command(module.command)

@@ -77,3 +77,29 @@ def data_dir_option() -> Decorator[Any]:
         help="The folder of the data set; otherwise the user's cache folder, with a download where it is not there. "
         "[env: SLTPACK_DATA_DIR]",
     )
+
+
+def model_option() -> Decorator[Any]:
+    """The model to search or train."""
+    return click.option(
+        "--model",
+        required=True,
+        help="conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, -34, -50 or "
+        "package.module:builder.",
+    )
+
+
+def data_option() -> Decorator[Any]:
+    """The data to search or train on."""
+    return click.option(
+        "--data", "data_name", required=True, help="cifar10, cifar100, digits, folder:PATH or imagenet:PATH."
+    )
+
+
+def workers_option() -> Decorator[Any]:
+    """Who reads images from the disk."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(min=0),
+        help="Processes that read the images of imagenet:PATH.  [default: one for each core]",
+    )

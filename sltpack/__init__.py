@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .accounting import Account, account
-    from .checkpoints import Checkpoint
+    from .checkpoints import Checkpoint, TrainedNetwork
     from .errors import SltpackError
-    from .search.images import search_images
-    from .search.settings import Settings
+    from .search.images import search_images, train_images
+    from .search.settings import Settings, TrainingSettings
     from .tickets import Ticket, load, save
 
 __version__ = "0.1.0"
@@ -30,10 +30,13 @@ __all__ = [
     "Settings",
     "SltpackError",
     "Ticket",
+    "TrainedNetwork",
+    "TrainingSettings",
     "account",
     "load",
     "save",
     "search_images",
+    "train_images",
 ]
 
 _HOMES = {
@@ -42,10 +45,13 @@ _HOMES = {
     "Settings": "search.settings",
     "SltpackError": "errors",
     "Ticket": "tickets",
+    "TrainedNetwork": "checkpoints",
+    "TrainingSettings": "search.settings",
     "account": "accounting",
     "load": "tickets",
     "save": "tickets",
     "search_images": "search.images",
+    "train_images": "search.images",
 }
 
 

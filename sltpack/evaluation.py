@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .data.images import Images
+from .data.images import LabelledImages
 from .errors import RequestError
 from .progress import bar
 
@@ -50,7 +50,9 @@ def evaluating(model: nn.Module) -> Iterator[torch.device]:
             setattr(place, name, value)
 
 
-def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note: str | None = None) -> torch.Tensor:
+def predict(
+    model: nn.Module, images: LabelledImages, batch_size: int = BATCH_SIZE, note: str | None = None
+) -> torch.Tensor:
     """Runs a model on images, in float32, on the device that its weights are on.
 
     A CPU and a GPU sum in different orders, so their scores may differ in the last bits, and with them the class of an
@@ -67,9 +69,10 @@ def predict(model: nn.Module, images: Images, batch_size: int = BATCH_SIZE, note
     """
     classes = torch.empty(len(images), dtype=torch.int64)
     with evaluating(model) as device, nullcontext() if note is None else bar(note, len(images)) as running:
-        for start in range(0, len(images), batch_size):
-            batch = images.pixels[start : start + batch_size].to(device)
-            classes[start : start + len(batch)] = model(images.normalise(batch)).argmax(1)
+        start = 0
+        for batch, _ in images.to(device).batches(batch_size):
+            classes[start : start + len(batch)] = model(batch).argmax(1)
+            start += len(batch)
             if running is not None:
                 running.advance(len(batch))
     return classes

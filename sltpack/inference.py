@@ -1,27 +1,32 @@
-"""A ticket as a running model, and what it says of single images."""
+"""A ticket, or a network whose weights were trained, as a running model, and what it says of single images."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from . import data
+from . import checkpoint_reader, data
+from .checkpoints import TrainedNetwork
 from .data.folders import read_image
 from .data.images import Images
 from .devices import choose_device
 from .errors import MismatchError, require_positive
 from .evaluation import BATCH_SIZE, evaluating
-from .header import MAX_WEIGHTS
+from .header import MAX_WEIGHTS, ModelSpec, Source
 from .layers import assign, buffers, channels_last
 from .models import MODELS, describe, shapes, try_out
 from .models import build as build_model
 from .tickets import Ticket, load, weights_digest
+
+_CHECKPOINT = ".pt"
 
 
 def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") -> nn.Module:
@@ -42,27 +47,85 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
         FormatError: the regenerated weights are not the ones that the ticket was made with.
     """
     spec = ticket.source.model
-    _require_layers(ticket, shapes(spec, builder, where), where)
+    _require_layers(ticket.source, shapes(spec, builder, where), where)
     state = ticket.state()
     ticket.check(weights_digest(state[layer.parameter] for layer in ticket.source.layers), where)
+    tensors = {name: torch.from_numpy(values) for name, values in state.items()}
+    return _filled(spec, tensors, ticket.buffers, builder, where)
+
+
+def _filled(
+    spec: ModelSpec, state: Mapping[str, torch.Tensor], packed: Mapping[str, Any], builder: str | None, where: object
+) -> nn.Module:
+    """Builds a model and puts a state into it, whose buffers have to be the model's own."""
     users = spec.name not in MODELS
     # A model of the user's own may hold constants that no ticket has: only its builder can make them, in real memory.
     with nullcontext() if users else torch.device("meta"):
         model = build_model(spec, builder, where)
     own = {name: tuple(buffer.shape) for name, buffer in buffers(model).items()}
-    packed = {name: values.shape for name, values in ticket.buffers.items()}
-    if own != packed:
+    if own != {name: tuple(values.shape) for name, values in packed.items()}:
         raise MismatchError(
             where,
             expected=f"the buffers of model {spec.name}: {', '.join(own) or 'none'}",
             found=", ".join(packed) or "none",
             remedy="use the model that the ticket was searched with",
         )
-    assign(model, {name: torch.from_numpy(values) for name, values in state.items()})
+    assign(model, state)
     model = channels_last(model).eval()
     if users:
         try_out(model, spec, where)
     return model
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A running model, and what its file says of it.
+
+    Attributes:
+        model: a plain torch module in evaluation mode, on the CPU.
+        spec: its name and arguments.
+        about: free text by name, as in a ticket.
+    """
+
+    model: nn.Module
+    spec: ModelSpec
+    about: Mapping[str, str]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for each output of the model; none at all where they are unknown, or are not as many."""
+        try:
+            names = json.loads(self.about.get("classes", "[]"))
+        except (ValueError, RecursionError):
+            names = []
+        told = tuple(map(str, names)) if isinstance(names, list) else ()
+        known = told or data.fixed_classes(self.about.get("data", ""))
+        _, classes, _ = describe(self.spec)
+        return known if len(known) == classes else ()
+
+
+def open_network(file: str | Path, builder: str | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
+    """Makes the running model of a file.
+
+    Args:
+        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept (`.pt`).
+        builder: "package.module:function" where the model is not one of sltpack's.
+        max_weights: the most weights that the file may ask for.
+
+    Returns:
+        The network.
+
+    Raises:
+        SltpackError: the file cannot be read, or the model not built.
+    """
+    if str(file).endswith(_CHECKPOINT):
+        kept = checkpoint_reader.load_any(Path(file), max_weights)
+        if isinstance(kept, TrainedNetwork):
+            return Network(_trained(kept, builder, file), kept.source.model, kept.about())
+        ticket = kept.ticket()
+    else:
+        ticket = load(file, max_weights)
+    return Network(build(ticket, builder, file), ticket.source.model, ticket.about)
 
 
 def classify_files(
@@ -78,7 +141,7 @@ def classify_files(
     """Runs a ticket on image files, scaled and cropped to the size that it takes.
 
     Args:
-        file: a `.slt` file or the name of a ticket in the package.
+        file: as for `open_network`.
         paths: image files of any format that Pillow reads.
         batch_size: images at a time, which are in memory together; at least 1.
         device: "auto", "cpu", "cuda" or "mps".
@@ -96,16 +159,16 @@ def classify_files(
     """
     require_positive("--batch-size", batch_size)
     place_to_run = choose_device(device)
-    ticket = load(file, max_weights)
-    _, classes, shape = describe(ticket.source.model)
-    model = build(ticket, builder, file).to(place_to_run)
-    names = class_names(ticket) or tuple(f"class {number}" for number in range(classes))
+    network = open_network(file, builder, max_weights)
+    _, classes, shape = describe(network.spec)
+    model = network.model.to(place_to_run)
+    names = network.class_names or tuple(f"class {number}" for number in range(classes))
     found = []
     with evaluating(model):
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
             pixels = torch.from_numpy(np.stack([read_image(path, shape) for path in batch]))  # (B, H, W, C)
-            images = data.unlabelled(ticket.about.get("data", ""), pixels)
+            images = data.unlabelled(network.about.get("data", ""), pixels)
             _require_normalisation(images, file)
             shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
             best, indices = shares.topk(min(likeliest, classes))
@@ -114,23 +177,10 @@ def classify_files(
     return found
 
 
-def class_names(ticket: Ticket) -> tuple[str, ...]:
-    """Gives the names of a ticket's classes: those in the file, else those that its data set fixes.
-
-    Args:
-        ticket: the ticket, whose free text a stranger may have written.
-
-    Returns:
-        One name for each output of the model; none at all where the names are unknown, or are not as many.
-    """
-    try:
-        names = json.loads(ticket.about.get("classes", "[]"))
-    except (ValueError, RecursionError):
-        names = []
-    told = tuple(map(str, names)) if isinstance(names, list) else ()
-    known = told or data.fixed_classes(ticket.about.get("data", ""))
-    _, classes, _ = describe(ticket.source.model)
-    return known if len(known) == classes else ()
+def _trained(kept: TrainedNetwork, builder: str | None, where: object) -> nn.Module:
+    spec = kept.source.model
+    _require_layers(kept.source, shapes(spec, builder, where), where)
+    return _filled(spec, kept.state(), kept.buffers, builder, where)
 
 
 def _require_normalisation(images: Images, where: object) -> None:
@@ -144,14 +194,14 @@ def _require_normalisation(images: Images, where: object) -> None:
         )
 
 
-def _require_layers(ticket: Ticket, own: dict[str, tuple[int, ...]], where: object) -> None:
-    packed = {layer.name: layer.shape for layer in ticket.source.layers}
+def _require_layers(source: Source, own: dict[str, tuple[int, ...]], where: object) -> None:
+    packed = {layer.name: layer.shape for layer in source.layers}
     if list(own.items()) == list(packed.items()):
         return
     other = next(iter(dict(set(own.items()) ^ set(packed.items()))), "the order of the layers")
     raise MismatchError(
         f"{where}: layer {other}",
-        expected=f"as model {ticket.source.model.name} has it, {own.get(other, 'no such layer')}",
+        expected=f"as model {source.model.name} has it, {own.get(other, 'no such layer')}",
         found=f"{packed.get(other, 'no such layer')}",
         remedy="the file does not fit this version's model, or was not written by sltpack",
     )

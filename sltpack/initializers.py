@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from .header import Layer, Source
 from .streams import WEIGHTS, Stream
 
+VARIANCE = {"ku": 6, "skc": 2}
+"""The square of a weight's size, of the largest for KU, times the fan-in and without scale."""
+UNIT_SIZE = {"ku": 2.0**-24, "skc": 1.0}
+"""The size of the smallest power of two that no unit passes, inverted."""
+
 
 def units(init: str, seed: int, layer: int, start: int, stop: int) -> NDArray[np.float32]:
     """Draws the part of the weights that comes from the stream.
@@ -59,9 +64,7 @@ def step(init: str, fan_in: int, scale: tuple[int, int]) -> np.float32:
     a, b = scale
     if b == 0:
         return np.float32(0)
-    if init == "skc":
-        return np.float32(math.sqrt((2 * a) / (fan_in * b)))
-    return np.float32(math.sqrt((6 * a) / (fan_in * b)) * 2.0**-24)
+    return np.float32(math.sqrt((VARIANCE[init] * a) / (fan_in * b)) * UNIT_SIZE[init])
 
 
 def scale_of(source: Source, layer: Layer) -> tuple[int, int]:

@@ -67,10 +67,10 @@ def pack(
         FormatError: the checkpoint is damaged, or not sltpack's.
         OutputError: the file cannot be written, or does not give the weights again.
     """
-    from . import checkpoints  # it starts torch, which verify does without
+    from . import checkpoint_reader  # it starts torch, which verify does without
 
     require_free(path, checkpoint, force=force)
-    ticket = checkpoints.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
+    ticket = checkpoint_reader.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
     save(ticket, path, force=force)
     return account(ticket.to_container())
 

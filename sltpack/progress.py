@@ -34,13 +34,14 @@ class Bar:
 
 
 @contextmanager
-def bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
+def bar(description: str, total: int, done: int = 0, hidden: bool = False) -> Iterator[Bar]:
     """Shows how far a job is and how long it will still take.
 
     Args:
         description: what is done; plain text, of which a stranger's file may have chosen a part.
         total: how much there is to do, in any unit.
         done: how much of it is done at the start.
+        hidden: whether nothing is shown, as of all processes at one job but the first.
 
     Yields:
         The bar to advance.
@@ -55,5 +56,5 @@ def bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
         # In a narrow terminal, these words are what is cut.
         TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as progress:
         yield Bar(progress, progress.add_task(one_line(description), total=total, completed=done, note=""))

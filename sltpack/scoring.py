@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,14 @@ import torch
 
 from . import data
 from .bundled import locate
-from .data.images import Images, require_shape
+from .data.images import LabelledImages, require_shape
 from .devices import choose_device
 from .errors import DataError, MismatchError, RequestError, require_positive
 from .evaluation import BATCH_SIZE, accuracy, predict
 from .files import require_free, write_atomically
 from .header import MAX_WEIGHTS
-from .inference import build, class_names
+from .inference import Network, open_network
 from .models import describe
-from .tickets import Ticket, load
 
 SPLITS = ("test", "train", "all")
 """The parts of a data set that a ticket can be run on."""
@@ -87,6 +86,7 @@ def score_on(
     data_name: str,
     *,
     data_dir: Path | None = None,
+    workers: int | None = None,
     split: str = "test",
     limit: int | None = None,
     batch_size: int = BATCH_SIZE,
@@ -99,9 +99,10 @@ def score_on(
     """Runs a ticket on a data set.
 
     Args:
-        file: a `.slt` file or the name of a ticket in the package.
-        data_name: "cifar10", "cifar100", "digits" or "folder:PATH".
+        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept (`.pt`).
+        data_name: "cifar10", "cifar100", "digits", "folder:PATH" or "imagenet:PATH".
         data_dir: the data's folder; without it, the user's cache folder.
+        workers: processes that read the images of "imagenet:PATH".
         split: "test", "train" or "all" for both.
         limit: the most images to run on, the first ones; at least 1.
         batch_size: images at a time; at least 1.
@@ -127,21 +128,24 @@ def score_on(
         require_free(predictions, locate(file), force=force)
     place_to_run = choose_device(device)
     begin = time.perf_counter()
-    ticket = load(file, max_weights)
-    model = build(ticket, builder, file).to(place_to_run)
+    network = open_network(file, builder, max_weights)
+    model = network.model.to(place_to_run)
     load_seconds = time.perf_counter() - begin
-    _, classes, shape = describe(ticket.source.model)
-    images = _part(data.load(data_name, data_dir, _image_size(ticket, data_name)), split, limit)
-    if not len(images):
+    _, classes, shape = describe(network.spec)
+    images = data.load(data_name, data_dir, _image_size(network, data_name), workers)
+    parts = [part.take(slice(0, limit)) for part in _parts(images, split)]
+    if not any(map(len, parts)):
         raise DataError(data_name, expected=f"images in its part {split}", found="none", remedy="choose another part")
-    require_shape(images, shape, classes, data_name)
-    _require_classes(class_names(ticket), images.classes, data_name)
+    for part in parts:
+        require_shape(part, shape, classes, data_name)
+        _require_classes(network.class_names, part.classes, data_name)
     begin = time.perf_counter()
-    predicted = predict(model, images, batch_size, note="infer")
+    predicted = torch.cat([predict(model, part, batch_size, note="infer") for part in parts])[:limit]
     run_seconds = time.perf_counter() - begin
+    labels = torch.cat([part.labels for part in parts])[:limit]
     if predictions is not None:
-        _write_predictions(predictions, predicted, images, force)
-    return Result(predicted, images.labels, load_seconds, run_seconds, peak_memory(place_to_run), str(place_to_run))
+        _write_predictions(predictions, predicted, labels, images.train.classes, force)
+    return Result(predicted, labels, load_seconds, run_seconds, peak_memory(place_to_run), str(place_to_run))
 
 
 def peak_memory(device: torch.device) -> int | None:
@@ -163,19 +167,13 @@ def peak_memory(device: torch.device) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _part(images: data.ImageData, split: str, limit: int | None) -> Images:
-    parts = {"test": [images.test], "train": [images.train], "all": [images.train, images.test]}[split]
-    joined = replace(
-        parts[0],
-        pixels=torch.cat([part.pixels for part in parts]),
-        labels=torch.cat([part.labels for part in parts]),
-    )
-    return joined.take(slice(0, limit))
+def _parts(images: data.ImageData, split: str) -> list[LabelledImages]:
+    return {"test": [images.test], "train": [images.train], "all": [images.train, images.test]}[split]
 
 
-def _image_size(ticket: Ticket, data_name: str) -> int | None:
-    size = ticket.about.get("image_size", "")
-    return int(size) if data_name.startswith("folder:") and size.isdecimal() and len(size) <= 5 else None
+def _image_size(network: Network, data_name: str) -> int | None:
+    size = network.about.get("image_size", "")
+    return int(size) if ":" in data_name and size.isdecimal() and len(size) <= 5 else None
 
 
 def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where: object) -> None:
@@ -188,10 +186,12 @@ def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where
         )
 
 
-def _write_predictions(path: Path, predicted: torch.Tensor, images: Images, force: bool) -> None:
+def _write_predictions(
+    path: Path, predicted: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...], force: bool
+) -> None:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["index", "label", "predicted", "label_name", "predicted_name"])
-    for index, (label, guess) in enumerate(zip(images.labels.tolist(), predicted.tolist(), strict=True)):
-        rows.writerow([index, label, guess, images.classes[label], images.classes[guess]])
+    for index, (label, guess) in enumerate(zip(labels.tolist(), predicted.tolist(), strict=True)):
+        rows.writerow([index, label, guess, classes[label], classes[guess]])
     write_atomically(path, out.getvalue().encode(), force=force)

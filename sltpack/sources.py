@@ -74,3 +74,21 @@ def searched_kept(source: Source, sparsity: float) -> int:
             remedy="choose another sparsity, or freeze fewer weights",
         )
     return kept
+
+
+def kept_by_layer(source: Source, kept: int) -> tuple[int, ...]:
+    """Shares the searched weights that are kept out over the layers, so that each keeps the same share of its own.
+
+    Args:
+        source: the source network.
+        kept: how many searched weights are kept in all layers together.
+
+    Returns:
+        How many in each layer, whole numbers by largest remainder, earlier layers first.
+    """
+    parts = [layer.searched * kept for layer in source.layers]
+    whole = max(source.searched, 1)
+    shares = [part // whole for part in parts]
+    for index in sorted(range(len(parts)), key=lambda i: (-(parts[i] % whole), i))[: kept - sum(shares)]:
+        shares[index] += 1
+    return tuple(shares)

@@ -60,6 +60,6 @@ def small_source() -> SourceMaker:
 def run(tmp_path_factory: pytest.TempPathFactory, few_digits: ImageData) -> tuple[Path, Checkpoint]:
     """A folder with a finished small search, and its checkpoint."""
     folder = tmp_path_factory.mktemp("run")
-    settings = Settings(sparsity=0.5, epochs=2, batch_size=32)
+    settings = Settings(sparsity=0.5, epochs=2, batch_size=32, precision="float32")
     noted = {"data": "digits", "date": "2026-01-01", "sltpack": "test"}
     return folder, search(_make_small(), few_digits, settings, folder, device=CPU, noted=noted)

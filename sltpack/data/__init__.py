@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "ImageData", "Images", "fixed_classes", "load", "unlabelled"]
 
-NAMES = ("cifar10", "cifar100", "digits", "folder:PATH")
-"""The names that `load` knows; PATH is a folder with one folder of images for each class."""
-_FOLDER = "folder:"
+NAMES = ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH")
+"""The names that `load` knows; PATH is a folder with one folder of images for each class, or one as ImageNet's."""
+_ON_DISK = ("folder", "imagenet")
 
 
-def load(name: str, data_dir: Path | None = None, image_size: int | None = None) -> ImageData:
+def load(
+    name: str, data_dir: Path | None = None, image_size: int | None = None, workers: int | None = None
+) -> ImageData:
     """Reads a data set.
 
     Args:
@@ -27,6 +30,7 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None)
         data_dir: the folder that holds the CIFAR files; without it they are kept in the user's cache folder, and
             downloaded once. Other data sets make no use of it.
         image_size: of a folder of images: the height and width, in pixels, to which all are scaled and cropped.
+        workers: how many processes read the images of "imagenet:PATH"; without it, one for each core.
 
     Returns:
         The training and test images.
@@ -35,26 +39,36 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None)
         RequestError: the name is unknown, or an argument makes no sense for this data set.
         DataError: the data set is missing, incomplete or damaged.
     """
-    from . import cifar, digits, folders
+    from . import cifar, digits, folders, imagenet
 
-    folder = name.removeprefix(_FOLDER) if name.startswith(_FOLDER) else ""
-    if not folder and name not in NAMES[:-1]:
+    kind, _, path = name.partition(":")
+    on_disk = kind in _ON_DISK and path != ""
+    if not on_disk and name not in ("digits", *cifar.FAMILIES):
         raise RequestError(
             "--data",
             expected=f"one of {', '.join(NAMES)}",
             found=name or "nothing",
             remedy="choose one of them",
         )
-    if image_size is not None and not folder:
+    if image_size is not None and not on_disk:
         raise RequestError(
             "--image-size",
-            expected=f"{_FOLDER}PATH as data",
+            expected="folder:PATH or imagenet:PATH as data",
             found=name,
             remedy="leave --image-size out",
         )
-    if folder:
-        return folders.load(Path(folder).expanduser(), image_size)
+    if workers is not None and kind != "imagenet":
+        raise RequestError("--workers", expected="imagenet:PATH as data", found=name, remedy="leave --workers out")
+    if kind == "imagenet":
+        return imagenet.load(Path(path).expanduser(), image_size, _cores() if workers is None else workers)
+    if kind == "folder":
+        return folders.load(Path(path).expanduser(), image_size)
     return digits.load() if name == "digits" else cifar.load(cifar.FAMILIES[name], data_dir)
+
+
+def _cores() -> int:
+    """Gives the number of cores that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fixed_classes(name: str) -> tuple[str, ...]:

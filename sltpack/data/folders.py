@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from ..errors import DataError, MismatchError, RequestError, SltpackError
+from ..errors import DataError, MismatchError, require_positive
 from ..progress import Bar, bar
 from .images import ImageData, Images
+from .pictures import MODES, class_files, class_names, opened, require_same_classes, with_channels
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
@@ -25,8 +23,6 @@ TEST_SHARE = 5
 """One image in five tests where the folder has no test part of its own."""
 BYTES_LIMIT = 8 << 30
 """Bytes of all pixels together, since they are kept in memory."""
-_MODES = {1: "L", 3: "RGB"}
-"""Pillow's names for numbers of channels."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,7 @@ def load(path: Path, image_size: int | None) -> ImageData:
         DataError: there are fewer than two classes, a class has no image, a file is no image, the images have several
             sizes, or they are too large for the memory.
     """
-    if image_size is not None and image_size < 1:
-        raise RequestError("--image-size", expected="at least 1", found=f"{image_size}", remedy="choose a larger one")
+    require_positive("--image-size", image_size)
     names, train, test = _parts(path)
     images = [*train, *test]
     with bar(f"read {path.name}", len(images) * (1 if image_size else 2)) as running:
@@ -80,7 +75,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         DataError: the file is no image, or too large for the memory.
     """
     channels, height, width = shape
-    if channels not in _MODES:
+    if channels not in MODES:
         raise MismatchError(
             path,
             expected="a model of 1 or 3 channels",
@@ -106,57 +101,24 @@ def _parts(path: Path) -> tuple[tuple[str, ...], list[_Labelled], list[_Labelled
         )
     names, train_images = _classes(train)
     test_names, test_images = _classes(test)
-    if names != test_names:
-        lone = sorted(set(names) ^ set(test_names))[0]
-        raise DataError(
-            path,
-            expected=f"the same class folders in train and {test.name}",
-            found=f"{lone} in {'train' if lone in names else test.name} only",
-            remedy="give every class a folder in both",
-        )
+    require_same_classes(path, names, test_names, test.name)
     return names, train_images, test_images
 
 
 def _classes(path: Path) -> tuple[tuple[str, ...], list[_Labelled]]:
     """Gives the names of the class folders, in order, and their images."""
-    names = tuple(_entries(path, folders=True))
-    if len(names) < 2:
-        raise DataError(
-            path,
-            expected="a folder of images for each of at least two classes",
-            found=f"{len(names)} folder{'' if len(names) == 1 else 's'}",
-            remedy="name the folder that holds the class folders",
-        )
-    images = []
-    for label, name in enumerate(names):
-        if not name.isprintable():
-            raise DataError(path, expected="class names of printable text", found=name, remedy="rename the folder")
-        files = _entries(path / name, folders=False)
-        if not files:
-            raise DataError(path / name, expected="at least one image", found="none", remedy="remove the empty class")
-        images += [_Labelled(path / name / file, label) for file in files]
-    return names, images
-
-
-def _entries(path: Path, *, folders: bool) -> list[str]:
-    """Gives the names of the folders, or of the files, in a folder, sorted, without hidden ones."""
-    try:
-        with os.scandir(path) as entries:
-            kept = [entry.name for entry in entries if (entry.is_dir() if folders else entry.is_file())]
-    except (OSError, ValueError) as error:
-        found = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise DataError(
-            path, expected="a folder that can be read", found=found.lower(), remedy="check its name and permissions"
-        ) from error
-    return sorted(name for name in kept if not name.startswith("."))
+    names = class_names(path)
+    return names, [
+        _Labelled(path / name / file, label) for label, name in enumerate(names) for file, _ in class_files(path / name)
+    ]
 
 
 def _common_size(images: list[_Labelled], running: Bar) -> tuple[int, int]:
     """Gives the height and width that all images have, from their headers."""
     first: tuple[int, int] | None = None
     for image in images:
-        with _opened(image.path) as opened:
-            size = opened.height, opened.width
+        with opened(image.path) as header:
+            size = header.height, header.width
         first = first or size
         if size != first:
             raise DataError(
@@ -181,53 +143,11 @@ def _read(images: list[_Labelled], names: tuple[str, ...], size: tuple[int, int]
 
 def _pixels(path: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = size
-    with _opened(path) as image:
-        plain = _with_channels(image, channels)
+    with opened(path) as image:
+        plain = with_channels(image, channels)
         # Cuts before it scales, so that no picture between the two is larger than both.
         fitted = ImageOps.fit(plain, (width, height), Image.Resampling.BILINEAR)
         return np.array(fitted, np.uint8).reshape(height, width, channels)
-
-
-def _with_channels(image: Image.Image, channels: int) -> Image.Image:
-    if image.mode.startswith("I"):
-        # Pillow would cut off what is above 255 of the 65535 grey values.
-        grey = np.clip(np.asarray(image, np.int64) >> 8, 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert(_MODES[channels])
-    return image.convert(_MODES[channels])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Opens an image, and tells whatever Pillow raises until it is closed as a fault of the file."""
-    if not os.path.isfile(path):
-        raise DataError(path, expected="an image file", found="no file of that name", remedy="check the name")
-    try:
-        with warnings.catch_warnings(), open(path, "rb") as stream:
-            warnings.simplefilter("ignore")  # of odd metadata, and of transparency, which is left out
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(stream) as image:
-                _require_kind(path, image)
-                yield image
-    except SltpackError:
-        raise
-    except UnidentifiedImageError as error:
-        raise _no_image(path, "another file") from error
-    except Exception as error:  # a damaged image may raise nearly anything
-        raise _no_image(path, f"{type(error).__name__}: {error}") from error
-
-
-def _require_kind(path: Path, image: Image.Image) -> None:
-    if image.format == "EPS":
-        raise _no_image(path, "EPS, a program that Pillow has Ghostscript run")
-    # "I" is 16 bits deep in these formats, and of any depth in others.
-    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
-        raise _no_image(path, "pixels of more than 16 bits, without a known range")
-
-
-def _no_image(path: Path, found: str) -> DataError:
-    return DataError(
-        path, expected="an image that Pillow can read", found=found, remedy="convert it, or remove it from the folder"
-    )
 
 
 def _require_memory(path: Path, shape: tuple[int, ...]) -> None:

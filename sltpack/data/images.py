@@ -1,12 +1,15 @@
-"""Sets of labelled images in memory, and what is done to whole batches of them."""
+"""Sets of labelled images: what a search asks of them, and sets in memory, which are augmented by whole batches."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..errors import MismatchError
@@ -18,9 +21,80 @@ VALIDATION_SHARE = 5
 """One image in five validates (Otsuka et al. 2024: a split of 4 to 1)."""
 
 
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Normalised images, float32 [B, C, H, W] in channels-last memory, and labels, int64 [B]."""
+Own = TypeVar("Own", bound="LabelledImages")
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of each batch that one of several processes works on.
+
+    Attributes:
+        index: of the process, from 0.
+        count: of all processes.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, size: int) -> slice:
+        """Gives the places of this process among so many."""
+        return slice(size * self.index // self.count, size * (self.index + 1) // self.count)
+
+
+WHOLE = Share()
+"""The share of a process that works alone."""
+
+
+class LabelledImages(Protocol):
+    """What a search and an evaluation ask of a set of labelled images, wherever they are kept."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The right classes, int64 [n]."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, by label."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+
+    def __len__(self) -> int: ...
+
+    def take(self: Own, index: torch.Tensor | slice) -> Own:
+        """Gives some of the images, by index or slice."""
+
+    def to(self: Own, device: torch.device) -> Own:
+        """Has batches put on a device."""
+
+    def sha256(self) -> str:
+        """Tells these images and labels from others."""
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Gives the images as they are, in order, `size` at a time."""
+
+    def training_batches(
+        self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
+    ) -> Iterator[Batch]:
+        """Gives augmented images, a batch for each whole `size` in an order.
+
+        Args:
+            order: indices of images, int64.
+            size: images of a batch, over all processes.
+            chance: where the augmentation comes from: what is made of an image depends on this and its place alone.
+            share: the part of each batch that is wanted.
+
+        Yields:
+            This share of each batch.
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled images.
+    """Labelled images in memory.
 
     Attributes:
         pixels: uint8 [n, height, width, channels].
@@ -52,7 +126,7 @@ class Images:
         return replace(self, pixels=self.pixels[index], labels=self.labels[index])
 
     def to(self, device: torch.device) -> Images:
-        """Puts the images on a device."""
+        """Puts all of the images on a device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def sha256(self) -> str:
@@ -62,29 +136,53 @@ class Images:
         return digest.hexdigest()
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Makes network input of pixels.
+        """Makes network input of pixels, as `normalise` does."""
+        return normalise(pixels, self.mean, self.deviation)
 
-        Args:
-            pixels: uint8 [B, H, W, C], on any device.
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Gives the images as they are, in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.normalise(self.pixels[start : start + size]), self.labels[start : start + size]
 
-        Returns:
-            (pixels / 255 - mean) / deviation, float32 [B, C, H, W] in channels-last memory.
-        """
-        mean = torch.tensor(self.mean, dtype=torch.float32, device=pixels.device)
-        deviation = torch.tensor(self.deviation, dtype=torch.float32, device=pixels.device)
-        scaled = pixels.to(torch.float32).div_(255).sub_(mean).div_(deviation)  # (B, H, W, C)
-        return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
+    def training_batches(
+        self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
+    ) -> Iterator[Batch]:
+        """Gives cropped and mirrored images, as `LabelledImages` says; nothing in between waits for the device."""
+        device = self.pixels.device
+        shifts = draw_shifts(len(order), self.shape, self.flips, np.random.default_rng(chance)).to(device)
+        index = torch.from_numpy(order).to(device)
+        for start in range(0, len(order) - size + 1, size):
+            part = slice(start + share.of(size).start, start + share.of(size).stop)
+            pixels = augment(self.pixels[index[part]], shifts[part])
+            yield self.normalise(pixels), self.labels[index[part]]
 
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
     """A data set with its training and test parts."""
 
-    train: Images
-    test: Images
+    train: LabelledImages
+    test: LabelledImages
 
 
-def split(images: Images, seed: int) -> tuple[Images, Images]:
+def normalise(pixels: torch.Tensor, mean: Sequence[float], deviation: Sequence[float]) -> torch.Tensor:
+    """Makes network input of pixels.
+
+    Args:
+        pixels: uint8 [B, H, W, C], on any device.
+        mean: of each channel, in units of the full range.
+        deviation: of each channel, in the same units.
+
+    Returns:
+        (pixels / 255 - mean) / deviation, float32 [B, C, H, W] in channels-last memory.
+    """
+    middle = torch.tensor(mean, dtype=torch.float32, device=pixels.device)
+    spread = torch.tensor(deviation, dtype=torch.float32, device=pixels.device)
+    scaled = pixels.to(torch.float32).div_(255).sub_(middle).div_(spread)  # (B, H, W, C)
+    return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
+
+
+def split(images: Own, seed: int) -> tuple[Own, Own]:
     """Splits training images 4:1 into a part that trains and a part that validates.
 
     Args:
@@ -99,31 +197,47 @@ def split(images: Images, seed: int) -> tuple[Images, Images]:
     return images.take(order[held_out:]), images.take(order[:held_out])
 
 
-def augment(pixels: torch.Tensor, flips: bool, random: np.random.Generator) -> torch.Tensor:
-    """Crops each image of a batch at random out of a frame of zeros, and mirrors it or not, as a coin falls.
+def draw_shifts(count: int, shape: tuple[int, int, int], flips: bool, random: np.random.Generator) -> torch.Tensor:
+    """Draws how images are to be cropped and mirrored.
+
+    Args:
+        count: of images.
+        shape: their channels, height and width.
+        flips: whether any are to be mirrored.
+        random: where the chance comes from.
+
+    Returns:
+        For each image the row and the column where the crop begins in the frame of zeros, and whether it is mirrored,
+        int64 [count, 3].
+    """
+    _, height, width = shape
+    starts = random.integers(0, 2 * (min(height, width) // CROP_SHARE) + 1, (count, 2))
+    mirrored = random.integers(0, 2, (count, 1)) if flips else np.zeros((count, 1), np.int64)
+    return torch.from_numpy(np.concatenate([starts, mirrored], axis=1))
+
+
+def augment(pixels: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
+    """Crops each image of a batch out of a frame of zeros, and mirrors it or not.
 
     Args:
         pixels: uint8 [B, H, W, C].
-        flips: whether to mirror.
-        random: where the chance comes from, on the CPU whatever the device, so that it is the same on all.
+        shifts: as `draw_shifts` gives them, int64 [B, 3], on the same device.
 
     Returns:
         uint8 [B, H, W, C].
     """
-    count, height, width, _ = pixels.shape
+    _, height, width, _ = pixels.shape
     padding = min(height, width) // CROP_SHARE
-    offsets = random.integers(0, 2 * padding + 1, (2, count, 1))
-    rows = offsets[0] + np.arange(height)
-    columns = offsets[1] + np.arange(width)
-    if flips:
-        columns = np.where(random.random((count, 1)) < 0.5, columns[:, ::-1], columns)
     padded = functional.pad(pixels, (0, 0, padding, padding, padding, padding))
-    batch = torch.arange(count, device=pixels.device)[:, None, None]
-    row, column = (torch.from_numpy(index).to(pixels.device) for index in (rows, columns))
-    return padded[batch, row[:, :, None], column[:, None, :]]  # (B, H, W, C)
+    top, left, mirrored = shifts.unbind(1)
+    rows = torch.arange(height, device=pixels.device)
+    columns = torch.arange(width, device=pixels.device)
+    columns = torch.where(mirrored[:, None] == 1, columns.flip(0), columns)  # (B, W)
+    image = torch.arange(len(pixels), device=pixels.device)[:, None, None]
+    return padded[image, (top[:, None] + rows)[:, :, None], (left[:, None] + columns)[:, None, :]]  # (B, H, W, C)
 
 
-def require_shape(images: Images, shape: tuple[int, int, int], classes: int, where: object) -> None:
+def require_shape(images: LabelledImages, shape: tuple[int, int, int], classes: int, where: object) -> None:
     """Makes sure that images fit a model.
 
     Args:

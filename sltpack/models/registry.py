@@ -16,14 +16,16 @@ from ..errors import FormatError, RequestError
 from ..header import MAX_WEIGHTS, ModelSpec
 from ..layers import searchable
 from .conv import conv
-from .resnet import ResNet
+from .resnet import BLOCKS, ResNet
 
 Builder = Callable[..., nn.Module]
 MODELS: dict[str, Builder] = {
     **{f"conv{depth}": partial(conv, depth) for depth in (2, 4, 6, 8)},
-    **{f"resnet{depth}": partial(ResNet, depth) for depth in (18, 34)},
+    **{f"resnet{depth}": partial(ResNet, depth, large=False) for depth in BLOCKS},
+    **{f"imagenet-resnet{depth}": partial(ResNet, depth, large=True) for depth in BLOCKS},
 }
-"""Builders by name; each takes `width`, `classes` and `input_shape`."""
+"""Builders by name; each takes `width`, `classes` and `input_shape`. `resnet18` is the CIFAR form, `imagenet-resnet18`
+the ImageNet form of the same blocks."""
 
 
 def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int]) -> ModelSpec:

@@ -1,8 +1,19 @@
-"""The search for a ticket: edge-popup, its settings, its loop."""
+"""The search for a ticket, and weight training beside it: edge-popup, its settings, the loop."""
 
 from .folder import BEST, LAST, METRICS
-from .images import search_images
-from .loop import Interrupted, search
-from .settings import Settings
+from .images import search_images, train_images
+from .loop import Interrupted, search, train
+from .settings import Settings, TrainingSettings
 
-__all__ = ["BEST", "LAST", "METRICS", "Interrupted", "Settings", "search", "search_images"]
+__all__ = [
+    "BEST",
+    "LAST",
+    "METRICS",
+    "Interrupted",
+    "Settings",
+    "TrainingSettings",
+    "search",
+    "search_images",
+    "train",
+    "train_images",
+]

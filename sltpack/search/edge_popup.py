@@ -1,4 +1,4 @@
-"""Global edge-popup over the searched positions only.
+"""Edge-popup over the searched positions only.
 
 Edge-popup is Ramanujan et al. 2020; one threshold for the whole network, Sreenivasan et al. 2022; frozen positions,
 Otsuka et al. 2024.
@@ -10,34 +10,44 @@ frozen positions have no score, no gradient, no momentum and no place in the sel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from .. import checkpoint_reader
+from ..checkpoints import Checkpoint, Kept
+from ..errors import RequestError
 from ..freezing import LOCKED, SEARCHED, mask
-from ..header import Source
-from ..initializers import step_of, units
+from ..header import MAX_WEIGHTS, Source
+from ..initializers import UNIT_SIZE, VARIANCE, units
 from ..layers import searchable
-from ..selection import select
+from ..selection import Selector
+from ..sources import kept_by_layer
+
+_EXACT = 2**53
+"""Up to here, float64 holds every integer."""
 
 
 @dataclass(frozen=True)
 class _SearchedLayer:
-    """One layer in the search.
+    """One layer in the search, its tensors in the order in which its weights lie in memory, or places in that order.
 
     Attributes:
         weight: the model's parameter, which holds the effective weights.
-        units: the layer's random units in C order, float32 [n].
-        kept: which weights are in the ticket, bool [n]; only searched positions ever change.
-        positions: the searched positions, ascending, int64 [searched].
+        units: the random units of the ticket's weights, 0 elsewhere, float32 [n].
+        places: where the searched positions, which are ascending in C order, lie in memory, int64 [searched].
+        part: which of all scores are this layer's.
     """
 
     weight: torch.Tensor
     units: torch.Tensor
-    kept: torch.Tensor
-    positions: torch.Tensor
+    places: torch.Tensor
+    part: slice
 
 
 class EdgePopup:
@@ -48,37 +58,71 @@ class EdgePopup:
         source: the source network.
         kept: how many searched weights the supermask keeps.
         scores: where the search stands, float32 [searched], on the model's device.
+        by_layer: whether each layer has its own threshold, and keeps the same share of its searched weights; otherwise
+            one threshold holds for the whole network.
     """
 
-    def __init__(self, model: nn.Module, source: Source, kept: int, scores: torch.Tensor) -> None:
-        self.source = source
+    def __init__(
+        self, model: nn.Module, source: Source, kept: int, scores: torch.Tensor, by_layer: bool = False
+    ) -> None:
         self.kept = kept
+        self._by_layer = by_layer
         self.scores = nn.Parameter(scores)
-        self.threshold = 0.0
-        self._layers = [
-            _searched_layer(source, index, weight) for index, weight in enumerate(searchable(model).values())
-        ]
-        self._sizes = [len(layer.positions) for layer in self._layers]
-        self._steps: list[float] = []
+        self._source = source
+        counts = kept_by_layer(source, kept) if by_layer else (kept,)
+        sizes = [layer.searched for layer in source.layers] if by_layer else [source.searched]
+        self._selectors = [Selector(size, count, scores.device) for size, count in zip(sizes, counts, strict=True)]
+        ends = np.cumsum([layer.searched for layer in source.layers]).tolist()
+        starts = [0, *ends[:-1]]
+        drawn = []
+        self._layers = []
+        for index, (weight, start, end) in enumerate(zip(searchable(model).values(), starts, ends, strict=True)):
+            layer, of_searched = _searched_layer(source, index, weight, slice(start, end))
+            self._layers.append(layer)
+            drawn.append(of_searched)
+        self._units = torch.cat(drawn).to(scores.device)
+        self._steps = _Steps(source, scores.device)
+        # Taken once, since fresh memory of this size costs a processor more than what is done in it.
+        self._chosen = torch.empty_like(self._units)
+        self._gradient = torch.empty_like(self._units)
+        self._signs = torch.empty_like(self._units)
         self.apply()
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What an optimiser moves."""
+        return [self.scores]
+
+    @property
+    def source(self) -> Source:
+        """The source network with the kept counts of the ticket as it stands."""
+        bits = self._supermask().cpu().numpy()
+        layers = tuple(
+            replace(row, kept=row.locked + int(np.count_nonzero(bits[layer.part])))
+            for row, layer in zip(self._source.layers, self._layers, strict=True)
+        )
+        return replace(self._source, layers=layers)
+
+    @property
+    def threshold(self) -> float:
+        """The size of the smallest score that is kept, in any layer."""
+        return min(float(selector.threshold) for selector in self._selectors)
 
     @torch.no_grad()
     def apply(self) -> None:
         """Selects the supermask anew and writes the effective weights, as the packed ticket would have them."""
-        selected, self.threshold = select(self.scores, self.kept)
-        parts = torch.split(selected, self._sizes)
-        counts = torch.stack([part.sum() for part in parts]).tolist()
-        layers = tuple(
-            replace(layer, kept=layer.locked + int(count))
-            for layer, count in zip(self.source.layers, counts, strict=True)
-        )
-        self.source = replace(self.source, layers=layers)
-        self._steps = [float(step_of(self.source, index)) for index in range(len(layers))]
-        for layer, part, step in zip(self._layers, parts, self._steps, strict=True):
-            layer.kept[layer.positions] = part
-            # One float32 product a weight, as a reader of the file does it; the selection gives +0.0.
-            effective = torch.where(layer.kept, layer.units * step, 0.0)
-            layer.weight.copy_(effective.view(layer.weight.shape))
+        start = 0
+        for selector in self._selectors:
+            part = slice(start, start := start + selector.kept.numel())
+            selector.select(self.scores[part])
+        supermask = self._supermask()
+        self._steps.follow([supermask[layer.part] for layer in self._layers])
+        # The selection gives +0.0, where a product with the supermask would give -0.0 half of the time.
+        torch.where(supermask, self._units, self._units.new_zeros(()), out=self._chosen)
+        for layer, step in zip(self._layers, self._steps.of_layers, strict=True):
+            layer.units.scatter_(0, layer.places, self._chosen[layer.part])
+            # One float32 product a weight, as a reader of the file does it.
+            torch.mul(layer.units, step, out=_in_memory_order(layer.weight))
 
     @torch.no_grad()
     def take_gradient(self) -> None:
@@ -87,13 +131,119 @@ class EdgePopup:
         For a searched weight w with score s, the size |s| decides, so the gradient is dL/dw * w * sign(s), as if the
         weight were multiplied by |s| (Ramanujan et al. 2020, equation 2).
         """
-        gradients = []
-        for layer, step in zip(self._layers, self._steps, strict=True):
+        for layer, step in zip(self._layers, self._steps.of_layers, strict=True):
             assert layer.weight.grad is not None
-            of_weights = layer.weight.grad.reshape(-1)[layer.positions]
-            gradients.append(of_weights * (layer.units[layer.positions] * step))
+            of_weights = layer.weight.grad
+            if of_weights.stride() != layer.weight.stride():
+                of_weights = torch.empty_like(layer.weight).copy_(of_weights)
+            part = self._gradient[layer.part]
+            torch.index_select(_in_memory_order(of_weights), 0, layer.places, out=part)
+            part.mul_(step)
             layer.weight.grad = None
-        self.scores.grad = torch.cat(gradients) * self.scores.sign()
+        torch.sign(self.scores, out=self._signs)
+        self.scores.grad = self._gradient.mul_(self._units).mul_(self._signs)
+
+    @torch.no_grad()
+    def draw(self, seed: int, number: int) -> None:
+        """Draws a supermask at random, each of so many kept weights as likely as any other.
+
+        Args:
+            seed: of the scores.
+            number: which of the supermasks of that seed.
+        """
+        drawn = np.random.default_rng([seed, 5, number]).random(self.scores.numel(), np.float32)
+        self.scores.copy_(torch.from_numpy(drawn))
+        self.apply()
+
+    def keep(
+        self,
+        noted: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        buffers: Mapping[str, torch.Tensor],
+        momentum: list[torch.Tensor] | None,
+    ) -> Checkpoint:
+        """Gives the state to write."""
+        return Checkpoint(
+            self._source,
+            self.kept,
+            self.scores.detach().cpu().clone(),
+            self.threshold,
+            buffers,
+            noted,
+            metrics,
+            None if momentum is None else momentum[0].cpu().clone(),
+            self._by_layer,
+        )
+
+    def restore(self, kept: Kept) -> list[torch.Tensor] | None:
+        """Goes back to a state, and gives the momentum in it."""
+        assert isinstance(kept, Checkpoint)
+        with torch.no_grad():
+            self.scores.copy_(kept.scores)
+        self.apply()
+        return None if kept.momentum is None else [kept.momentum.to(self.scores.device)]
+
+    def load(self, path: Path) -> Checkpoint:
+        """Reads a state.
+
+        Raises:
+            RequestError: there is no such file.
+            FormatError: it is damaged, or no search's.
+        """
+        return checkpoint_reader.load(path, max(self._source.size, MAX_WEIGHTS))
+
+    def _supermask(self) -> torch.Tensor:
+        if len(self._selectors) == 1:
+            return self._selectors[0].kept
+        return torch.cat([selector.kept for selector in self._selectors])
+
+
+class _Steps:
+    """The float32 factors of the layers' units, which follow the kept counts where the scale does.
+
+    They are worked out where the scores are, so that nothing waits for the counts: by the operations of
+    `initializers.step`, each correctly rounded, on integers that float64 holds exactly.
+
+    Args:
+        source: the source network.
+        device: where the scores are.
+
+    Attributes:
+        of_layers: float32 [], one for each layer.
+
+    Raises:
+        RequestError: a layer is so large that float64 does not hold its integers.
+    """
+
+    def __init__(self, source: Source, device: torch.device) -> None:
+        self._source, self._device = source, device
+        weights = [source.size if source.scale == "global" else layer.size for layer in source.layers]
+        scaled = source.scale != "none"
+        over = [VARIANCE[source.init] * (n if scaled else 1) for n in weights]
+        under = [layer.fan_in * (n if scaled else 1) for n, layer in zip(weights, source.layers, strict=True)]
+        if max(over + under) > _EXACT:
+            raise RequestError(
+                f"scale {source.scale}",
+                expected=f"at most {_EXACT} as the product of fan-in and weights",
+                found=str(max(over + under)),
+                remedy="search without scale, or a smaller model",
+            )
+        place = torch.device("cpu") if device.type == "mps" else device  # which knows no float64
+        self._over = torch.tensor(over, dtype=torch.float64, device=place)
+        self._fan_in = self._over.new_tensor([layer.fan_in for layer in source.layers])
+        self._locked = self._over.new_tensor([layer.locked for layer in source.layers])
+        self.of_layers = self._worked_out(torch.ones_like(self._over))
+
+    def follow(self, supermasks: list[torch.Tensor]) -> None:
+        """Takes note of a new supermask, bool [searched] of each layer."""
+        if self._source.scale == "none":
+            return
+        kept = torch.stack([bits.sum() for bits in supermasks]).to(self._locked) + self._locked
+        self.of_layers = self._worked_out(kept.sum().expand_as(kept) if self._source.scale == "global" else kept)
+
+    def _worked_out(self, kept: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        deviations = torch.sqrt(self._over / (self._fan_in * kept.clamp(min=1))) * UNIT_SIZE[self._source.init]
+        return torch.where(kept > 0, deviations, 0.0).to(self._device, torch.float32).unbind()
 
 
 def first_scores(source: Source, seed: int) -> torch.Tensor:
@@ -101,7 +251,7 @@ def first_scores(source: Source, seed: int) -> torch.Tensor:
 
     Args:
         source: the source network.
-        seed: of the search.
+        seed: of the scores.
 
     Returns:
         float32 [searched], on the CPU.
@@ -114,13 +264,21 @@ def first_scores(source: Source, seed: int) -> torch.Tensor:
     return torch.from_numpy(np.concatenate(drawn))
 
 
-def _searched_layer(source: Source, index: int, weight: torch.Tensor) -> _SearchedLayer:
-    layer = source.layers[index]
-    frozen = mask(source.seeds.freezing, index, layer, 0, layer.size)
-    drawn = units(source.init, source.seeds.weights, index, 0, layer.size)
-    return _SearchedLayer(
-        weight,
-        torch.from_numpy(drawn).to(weight.device),
-        torch.from_numpy(frozen == LOCKED).to(weight.device),
-        torch.from_numpy(np.flatnonzero(frozen == SEARCHED)).to(weight.device),
-    )
+def _searched_layer(
+    source: Source, index: int, weight: torch.Tensor, part: slice
+) -> tuple[_SearchedLayer, torch.Tensor]:
+    """Gives a layer, and the units of its searched positions in C order."""
+    row = source.layers[index]
+    frozen = torch.from_numpy(mask(source.seeds.freezing, index, row, 0, row.size))
+    drawn = torch.from_numpy(units(source.init, source.seeds.weights, index, 0, row.size))
+    # Number n stands at the place in memory of the n-th weight in C order.
+    places = torch.arange(row.size).as_strided(weight.shape, weight.stride()).reshape(-1)
+    of_ticket = torch.zeros(row.size).index_copy_(0, places, torch.where(frozen == LOCKED, drawn, 0.0))
+    searched = torch.nonzero(frozen == SEARCHED).flatten()
+    device = weight.device
+    return _SearchedLayer(weight, of_ticket.to(device), places[searched].to(device), part), drawn[searched]
+
+
+def _in_memory_order(weight: torch.Tensor) -> torch.Tensor:
+    """Gives a dense tensor's numbers as they lie in memory, without a copy, [n]."""
+    return weight.detach().as_strided((weight.numel(),), (1,))

@@ -1,4 +1,4 @@
-"""A search on a set of images by names: of a model, of the data, of a device."""
+"""A search or weight training on images, by names: of a model, of the data, of a device."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import datetime
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from .. import __version__, data, models
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, TrainedNetwork
 from ..devices import choose_device
 from ..errors import RequestError
-from ..header import MAX_WEIGHTS, ModelSpec, Ratios, Seeds
+from ..header import MAX_WEIGHTS, ModelSpec, Ratios, Seeds, Source
 from ..ratios import place
 from ..sources import make_source
-from .loop import search
-from .settings import Settings
+from .loop import search, train
+from .settings import Settings, TrainingSettings
+from .team import team
 
 FREEZE = 0.5
 """The freezing ratio where none is asked for."""
@@ -30,7 +32,7 @@ def search_images(
     freeze: float | None = None,
     prune: float | None = None,
     lock: float | None = None,
-    method: str = "epl",
+    ratios: str = "epl",
     init: str = "skc",
     scale: str | None = None,
     width: float = 1.0,
@@ -38,22 +40,24 @@ def search_images(
     freeze_seed: int | None = None,
     data_dir: Path | None = None,
     image_size: int | None = None,
+    workers: int | None = None,
     device: str = "auto",
     resume: bool = False,
+    tensorboard: bool = False,
     max_weights: int = MAX_WEIGHTS,
 ) -> Checkpoint:
-    """Searches a ticket on images.
+    """Searches a ticket on images, with all processes of torchrun where it started this one.
 
     Args:
         model: a name of `sltpack.models.MODELS`, or "package.module:builder" of the user's own.
-        data_name: "cifar10", "cifar100", "digits" or "folder:PATH".
+        data_name: "cifar10", "cifar100", "digits", "folder:PATH" or "imagenet:PATH".
         folder: where the checkpoints and metrics go.
         settings: of the search.
         freeze: the freezing ratio f; the search space is placed so that the sparsity lies in its middle. Without it
             and the next two, 0.5.
         prune: instead of `freeze`, the pruning ratio p.
         lock: instead of `freeze`, the locking ratio l.
-        method: how layers share the ratios: "epl" or "erk".
+        ratios: how layers share the ratios: "epl" or "erk".
         init: "skc" or "ku".
         scale: "none", "layer" or "global"; without it, "layer" for SKC and "none" for KU, as in the paper.
         width: factor of the model's channels.
@@ -61,8 +65,10 @@ def search_images(
         freeze_seed: of the freezing; without it, the settings' seed.
         data_dir: the data's folder; without it, the user's cache folder.
         image_size: the size that images of a folder are scaled and cropped to.
+        workers: processes that read the images of "imagenet:PATH".
         device: "auto", "cpu", "cuda" or "mps".
-        resume: whether to go on from the folder's last checkpoint.
+        resume: whether to go on from the folder's last checkpoint, or begin where there is none.
+        tensorboard: whether to write event files for TensorBoard too.
         max_weights: the most weights that the model may have.
 
     Returns:
@@ -71,12 +77,100 @@ def search_images(
     Raises:
         SltpackError: as `sltpack.search.search` and `sltpack.data.load`.
     """
-    ratios = _ratios(method, settings.sparsity, freeze, prune, lock)
+    of_layers = _ratios(ratios, settings.sparsity, freeze, prune, lock)
+    seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
     place_to_run = choose_device(device)
-    images = data.load(data_name, data_dir, image_size)
+    images = data.load(data_name, data_dir, image_size, workers)
+    scale = scale or {"skc": "layer"}.get(init, "none")
+    source, builder = _source(model, images, width, init, scale, seeds, of_layers, max_weights)
+    with team(place_to_run) as processes:
+        return search(
+            source,
+            images,
+            settings,
+            Path(folder),
+            device=place_to_run,
+            noted=_noted(data_name, images, image_size),
+            builder=builder,
+            resume=resume,
+            tensorboard=tensorboard,
+            team=processes,
+        )
+
+
+def train_images(
+    model: str,
+    data_name: str,
+    folder: str | os.PathLike[str],
+    settings: TrainingSettings,
+    *,
+    init: str = "ku",
+    width: float = 1.0,
+    weight_seed: int | None = None,
+    data_dir: Path | None = None,
+    image_size: int | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    tensorboard: bool = False,
+    max_weights: int = MAX_WEIGHTS,
+) -> TrainedNetwork:
+    """Trains the weights of a network on images: what a ticket of the same data and budget is measured against.
+
+    Args:
+        model: as for `search_images`, and so are all others.
+        data_name: of the data set.
+        folder: where the network and metrics go.
+        settings: of the training.
+        init: where the weights begin: "ku" or "skc", without scale.
+        width: factor of the model's channels.
+        weight_seed: of the weights; without it, the settings' seed.
+        data_dir: the data's folder.
+        image_size: the size of the images of a folder.
+        workers: processes that read the images of "imagenet:PATH".
+        device: "auto", "cpu", "cuda" or "mps".
+        resume: whether to go on.
+        tensorboard: whether to write event files for TensorBoard too.
+        max_weights: the most weights that the model may have.
+
+    Returns:
+        The network of the best validation accuracy, which the folder holds too.
+
+    Raises:
+        SltpackError: as `sltpack.search.train` and `sltpack.data.load`.
+    """
+    seeds = Seeds(settings.seed if weight_seed is None else weight_seed, 0)
+    place_to_run = choose_device(device)
+    images = data.load(data_name, data_dir, image_size, workers)
+    source, builder = _source(model, images, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
+    with team(place_to_run) as processes:
+        return train(
+            source,
+            images,
+            settings,
+            Path(folder),
+            device=place_to_run,
+            noted=_noted(data_name, images, image_size),
+            builder=builder,
+            resume=resume,
+            tensorboard=tensorboard,
+            team=processes,
+        )
+
+
+def _source(
+    model: str,
+    images: data.ImageData,
+    width: float,
+    init: str,
+    scale: str,
+    seeds: Seeds,
+    ratios: Ratios,
+    max_weights: int,
+) -> tuple[Source, str | None]:
+    """Gives the source network, and the builder where the model is the user's own."""
     spec: ModelSpec = models.spec(model, width, len(images.train.classes), images.train.shape)
     builder = model if ":" in model else None
-    seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
     shapes = models.shapes(spec, builder)
     size = sum(math.prod(shape) for shape in shapes.values())
     if size > max_weights:
@@ -86,8 +180,11 @@ def search_images(
             found=str(size),
             remedy=f"lower --width, or allow as many (--max-weights {size})",
         )
-    source = make_source(spec, shapes, init, scale or {"skc": "layer"}.get(init, "none"), seeds, ratios)
-    noted = {
+    return make_source(spec, shapes, init, scale, seeds, ratios), builder
+
+
+def _noted(data_name: str, images: data.ImageData, image_size: int | None) -> dict[str, Any]:
+    return {
         "data": data_name.partition(":")[0],
         "train_sha256": images.train.sha256(),
         "test_sha256": images.test.sha256(),
@@ -96,9 +193,6 @@ def search_images(
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,
     }
-    return search(
-        source, images, settings, Path(folder), device=place_to_run, noted=noted, builder=builder, resume=resume
-    )
 
 
 def _ratios(method: str, sparsity: float, freeze: float | None, prune: float | None, lock: float | None) -> Ratios:

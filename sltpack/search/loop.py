@@ -1,4 +1,4 @@
-"""The search: epochs of edge-popup, the best validation accuracy kept, and a way back in after any stop."""
+"""The loop that searches and trains: epochs of steps, the best of them kept, and a way back in after any stop."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from .. import checkpoints
-from ..checkpoints import Checkpoint
-from ..data.images import VALIDATION_SHARE, ImageData, Images, augment, require_shape, split
-from ..errors import DataError, RequestError, SltpackError, one_line
-from ..evaluation import accuracy, predict
+from .. import header as headers
+from ..checkpoints import Checkpoint, Kept, TrainedNetwork
+from ..data.images import ImageData, LabelledImages, split
+from ..devices import multiplies_bfloat16
+from ..errors import RequestError, SltpackError, one_line
+from ..evaluation import predict
 from ..files import make_folder
 from ..header import Source
-from ..layers import buffers, channels_last, searchable
-from ..models import build, describe, try_out
+from ..layers import buffers, channels_last
+from ..models import build, try_out
 from ..progress import Bar, bar
-from ..selection import select
 from ..sources import searched_kept
+from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .edge_popup import EdgePopup, first_scores
-from .folder import BEST, LAST, load_last, remove_leftovers, require_unused, write_metrics
-from .settings import Settings
+from .events import Events, require_tensorboard
+from .folder import BEST, LAST, is_begun, load_last, remove_leftovers, require_unused, write_metrics
+from .settings import Settings, TrainingSettings
+from .steps import Method, Stepper, make_stepper
+from .team import ALONE, Team
+from .weight_training import WeightTraining
 
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
@@ -35,7 +39,7 @@ _REPORT_EVERY = 10
 
 
 class Interrupted(SltpackError):
-    """The user stopped a search; what it had found is kept."""
+    """The user stopped a run; what it had found is kept."""
 
     exit_status = 130
 
@@ -44,27 +48,48 @@ class Interrupted(SltpackError):
 
 
 @dataclass(frozen=True)
-class _Run:
-    """All that a search works with."""
+class _Place:
+    """Where a run keeps its files and does its work, as `search` is told."""
 
-    source: Source
-    settings: Settings
-    noted: Mapping[str, Any]
     folder: Path
-    train: Images
-    validation: Images
+    device: torch.device
+    resume: bool
+    tensorboard: bool
+    team: Team
+
+
+@dataclass(frozen=True)
+class _Run:
+    """All that a run works with."""
+
+    settings: TrainingSettings
+    noted: Mapping[str, Any]
+    place: _Place
+    train: LabelledImages
+    validation: LabelledImages
     model: nn.Module
-    popup: EdgePopup
-    optimizer: torch.optim.Optimizer
+    stepper: Stepper
 
     @property
-    def device(self) -> torch.device:
-        return self.popup.scores.device
+    def name(self) -> str:
+        return "search" if isinstance(self.settings, Settings) else "train"
+
+    @property
+    def team(self) -> Team:
+        return self.place.team
+
+    @property
+    def method(self) -> Method:
+        return self.stepper.method
+
+    @property
+    def batch_size(self) -> int:
+        return min(self.settings.batch_size, len(self.train))
 
     @property
     def steps(self) -> int:
         """Steps of an epoch; the ragged end of its order is left out, and the next order is another."""
-        return max(1, len(self.train) // self.settings.batch_size)
+        return len(self.train) // self.batch_size
 
 
 def search(
@@ -77,6 +102,8 @@ def search(
     noted: Mapping[str, Any] | None = None,
     builder: str | None = None,
     resume: bool = False,
+    tensorboard: bool = False,
+    team: Team = ALONE,
 ) -> Checkpoint:
     """Searches a ticket.
 
@@ -88,7 +115,9 @@ def search(
         device: where the work is done.
         noted: plain values that the checkpoint keeps beside the settings, such as the name of the data.
         builder: "package.module:function" where the model is not one of sltpack's.
-        resume: whether to go on from the folder's last checkpoint.
+        resume: whether to go on from the folder's last checkpoint, or begin where there is none.
+        tensorboard: whether to write event files for TensorBoard too.
+        team: the processes that share the work.
 
     Returns:
         The checkpoint of the best validation accuracy, with its test accuracy.
@@ -100,31 +129,107 @@ def search(
         SltpackError: the loss is no longer a number.
         Interrupted: by Ctrl-C; a usable checkpoint is left.
     """
-    _require_fitting(source, data)
     kept = searched_kept(source, settings.sparsity)
-    everything = {**asdict(settings), **(noted or {})}
+    model = _model(source, data, device, builder)
+    scores = first_scores(source, settings.seed_of("score")).to(device)
+    popup = EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
+    place = _Place(folder, device, resume, tensorboard, team)
+    found = _run(source, data, settings, place, noted or {}, model, popup)
+    assert isinstance(found, Checkpoint)
+    return found
+
+
+def train(
+    source: Source,
+    data: ImageData,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    device: torch.device,
+    noted: Mapping[str, Any] | None = None,
+    builder: str | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    team: Team = ALONE,
+) -> TrainedNetwork:
+    """Trains the weights of a source network, with all else as in a search.
+
+    Args:
+        source: the source network, nothing in it frozen.
+        data: as for `search`, and so are all others.
+        settings: of the training.
+        folder: where the network and metrics go.
+        device: where the work is done.
+        noted: plain values to keep beside the settings.
+        builder: "package.module:function" where the model is not one of sltpack's.
+        resume: whether to go on.
+        tensorboard: whether to write event files.
+        team: the processes that share the work.
+
+    Returns:
+        The network of the best validation accuracy, with its test accuracy.
+
+    Raises:
+        SltpackError: as `search`.
+    """
+    model = _model(source, data, device, builder)
+    training = WeightTraining(model, source)
+    place = _Place(folder, device, resume, tensorboard, team)
+    found = _run(training.source, data, settings, place, noted or {}, model, training)
+    assert isinstance(found, TrainedNetwork)
+    return found
+
+
+def _model(source: Source, data: ImageData, device: torch.device, builder: str | None) -> nn.Module:
+    require_fitting(source, data)
     model = build(source.model, builder)
-    _require_real(model, source)
+    require_real(model, source)
     model = channels_last(model.to(device))
     try_out(model, source.model)
-    if resume:
-        remove_leftovers(folder)
-        start = load_last(folder, source, everything, buffers(model))
-    else:
+    return model
+
+
+def _run(
+    source: Source,
+    data: ImageData,
+    settings: TrainingSettings,
+    place: _Place,
+    noted: Mapping[str, Any],
+    model: nn.Module,
+    method: Method,
+) -> Kept:
+    team, folder, device = place.team, place.folder, place.device
+    if settings.precision == "auto":
+        settings = replace(settings, precision="bfloat16" if multiplies_bfloat16(device) else "float32")
+    everything = {**asdict(settings), **noted}
+    if place.tensorboard:
+        require_tensorboard()
+    _require_same(team, {**headers.source_parts(source), **everything})
+    _require_share(team, settings.batch_size)
+
+    def begun() -> Kept:
+        if place.resume and is_begun(folder):
+            remove_leftovers(folder)
+            return load_last(folder, method.load, source, everything, buffers(model))
         require_unused(folder)
         make_folder(folder)
-        scores = first_scores(source, settings.seed)
-        threshold = select(scores, kept)[1]
-        start = Checkpoint(source, kept, scores, threshold, _copied(model), everything, dict(_NOTHING_MEASURED))
+        start = method.keep(everything, dict(_NOTHING_MEASURED), _copied(model), None)
         for name in (LAST, BEST):
             start.save(folder / name)
+        return start
+
+    start = team.from_leader(begun)
     history = list(start.metrics["history"])
     try:
         _restore(model, start)
-        popup = EdgePopup(model, source, kept, start.scores.to(device))
-        train, validation = (part.to(device) for part in split(data.train, settings.seed))
-        optimizer = _optimizer(popup, settings, start.momentum)
-        run = _Run(source, settings, everything, folder, train, validation, model, popup, optimizer)
+        momentum = method.restore(start)
+        seed = settings.seed_of("split")
+        training, validation = (part.to(device) for part in split(data.train, seed))
+        network = team.join(model)
+        if settings.compiled:
+            network = torch.compile(network)  # type: ignore[assignment]
+        stepper = make_stepper(network, method, settings, momentum)
+        run = _Run(settings, everything, place, training, validation, model, stepper)
         _epochs(run, history)
         return _finish(run, data.test)
     except KeyboardInterrupt as error:
@@ -137,174 +242,129 @@ def search(
 
 
 def _best_so_far(history: list[dict[str, float]]) -> str:
-    return "the best ticket so far" if history else "what the first epoch had found"
+    return "the best so far" if history else "what the first epoch had found"
 
 
 def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
-    total = run.settings.epochs
-    write_metrics(run.folder, history)  # a search that was killed may have left it behind by a line
-    with bar("search", run.steps * total, run.steps * len(history)) as running:
+    total, folder = run.settings.epochs, run.place.folder
+    if run.team.leads:
+        write_metrics(folder, history)  # a run that was killed may have left it behind by a line
+    hidden = not run.team.leads
+    with (
+        Events(folder if run.place.tensorboard and run.team.leads else None, len(history)) as events,
+        bar(run.name, run.steps * total, run.steps * len(history), hidden=hidden) as running,
+    ):
         for epoch in range(len(history), total):
             best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
             words = f"epoch {epoch + 1}/{total}" + (f" best {best:.3f}" if history else "")
             try:
                 trained = _epoch(run, epoch, running, words)
             except KeyboardInterrupt:
-                if not history:
+                if not history and run.team.leads:
                     _save_begun(run)
                 raise
-            if not _finite(buffers(run.model)):
-                raise _not_finite(epoch, "a buffer, as BatchNorm's, with NaN or infinity")
-            reached = accuracy(predict(run.model, run.validation), run.validation.labels)
-            measured = {"epoch": epoch + 1, **trained, "validation_accuracy": reached}
-            state = _state(run, {**measured, "history": [*history, measured]})
-            if reached > best:
-                state.save(run.folder / BEST)
-            momentum = run.optimizer.state[run.popup.scores].get("momentum_buffer")  # none where momentum is 0
-            replace(state, momentum=momentum).save(run.folder / LAST)
+            require_finite_buffers(epoch, run.model)
+            measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
+            if run.team.leads:
+                metrics = {**measured, "history": [*history, measured]}
+                if measured["validation_accuracy"] > best:
+                    run.method.keep(run.noted, metrics, _copied(run.model), None).save(folder / BEST)
+                run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.momentum()).save(folder / LAST)
+                write_metrics(folder, [*history, measured])
+            events.add(measured)
             history.append(measured)
-            write_metrics(run.folder, history)
 
 
 def _save_begun(run: _Run) -> None:
-    """Keeps what the first epoch has found so far: better than the scores that it began with."""
-    run.popup.apply()  # the interruption may have come between the scores and the weights
-    if bool(torch.isfinite(run.popup.scores).all()):
-        _state(run, dict(_NOTHING_MEASURED)).save(run.folder / BEST)
+    """Keeps what the first epoch has found so far: better than what it began with."""
+    run.method.apply()  # the interruption may have come between the scores and the weights
+    if all(bool(torch.isfinite(parameter).all()) for parameter in run.method.parameters):
+        started = run.method.keep(run.noted, dict(_NOTHING_MEASURED), _copied(run.model), None)
+        started.save(run.place.folder / BEST)
 
 
 def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
-    settings, train, steps = run.settings, run.train, run.steps
-    # Every epoch has its own source of chance, so that a search can go on from any of them.
-    random = np.random.default_rng([settings.seed, 2, epoch])
-    order = torch.from_numpy(random.permutation(len(train))).to(run.device)
-    size = min(settings.batch_size, len(train))
-    losses, right = torch.zeros((), device=run.device), torch.zeros((), device=run.device)
-    mean_loss, train_accuracy, reported = math.inf, 0.0, 0
+    settings, steps, device = run.settings, run.steps, run.place.device
+    # Every epoch has its own sources of chance, so that a run can go on from any of them.
+    shuffled = np.random.default_rng([settings.seed_of("order"), 2, epoch]).permutation(len(run.train))
+    chance = [settings.seed_of("augmentation"), 4, epoch]
     # sltpack draws nothing from torch; a model of the user's own, with dropout, may.
-    torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch]).integers(2**63)))
-    run.model.train()
-    for step in range(steps):
-        index = order[step * size : (step + 1) * size]
-        pixels, labels = augment(train.pixels[index], train.flips, random), train.labels[index]
-        scores, loss = _gradients(run, train.normalise(pixels), labels)
-        run.popup.take_gradient()
-        for group in run.optimizer.param_groups:
-            group["lr"] = settings.rate((epoch * steps + step) / (settings.epochs * steps))
-        run.optimizer.step()
-        run.popup.apply()
+    torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch, run.team.share.index]).integers(2**63)))
+    if isinstance(run.method, EdgePopup) and not run.stepper.learns:
+        run.method.draw(settings.seed_of("score"), epoch)
+    losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
+    measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
+    run.stepper.network.train()
+    batches = run.train.training_batches(shuffled[: steps * run.batch_size], run.batch_size, chance, run.team.share)
+    for step, (images, labels) in enumerate(batches):
+        scores, loss = run.stepper.step(images, labels, (epoch * steps + step) / (settings.epochs * steps))
         losses += loss
         right += (scores.argmax(1) == labels).sum()
         done = step + 1
         if done % _REPORT_EVERY == 0 or done == steps:
-            mean_loss, train_accuracy = float(losses) / done, float(right) / (done * size)
-            _require_finite(mean_loss, run.popup.scores.detach(), epoch)
-            running.advance(done - reported, f"{words} loss {mean_loss:.3f} accuracy {train_accuracy:.3f}")
+            measured = _measured(run, losses, right, done)
+            require_finite(epoch, measured["loss"], run.method.parameters)
+            loss_so_far, accuracy_so_far = measured["loss"], measured["train_accuracy"]
+            running.advance(done - reported, f"{words} loss {loss_so_far:.3f} accuracy {accuracy_so_far:.3f}")
             reported = done
-    return {"loss": mean_loss, "train_accuracy": train_accuracy}
+    return measured
 
 
-def _optimizer(popup: EdgePopup, settings: Settings, momentum: torch.Tensor | None) -> torch.optim.Optimizer:
-    optimizer = torch.optim.SGD(
-        [popup.scores], lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
-    if momentum is not None:
-        optimizer.state[popup.scores]["momentum_buffer"] = momentum.to(popup.scores.device)
-    return optimizer
+def _measured(run: _Run, losses: torch.Tensor, right: torch.Tensor, steps: int) -> dict[str, float]:
+    loss, of_right = run.team.sum(torch.stack([losses, right])).tolist()
+    processes = run.team.share.count
+    return {"loss": loss / steps / processes, "train_accuracy": of_right / (steps * run.batch_size)}
 
 
-def _require_fitting(source: Source, data: ImageData) -> None:
-    _, classes, shape = describe(source.model)
-    for images in (data.train, data.test):
-        require_shape(images, shape, classes, f"model {source.model.name}")
-    if len(data.train) < VALIDATION_SHARE or not len(data.test):
-        raise DataError(
-            "data",
-            expected=f"at least {VALIDATION_SHARE} images to train and validate and one to test",
-            found=f"{len(data.train)} and {len(data.test)}",
-            remedy="add images",
+def _accuracy(run: _Run, images: LabelledImages, note: str | None = None) -> float:
+    """Gives the share of right predictions, each process having looked at its share of the images."""
+    own = images.take(run.team.share.of(len(images)))
+    classes = predict(run.model, own, note=note if run.team.leads else None)
+    right = (classes == own.labels.cpu()).sum().to(run.place.device)
+    return int(run.team.sum(right)) / len(images)
+
+
+def _require_same(team: Team, ours: dict[str, Any]) -> None:
+    theirs = team.from_leader(lambda: ours)
+    for name in ours:
+        if ours[name] != theirs[name] and name != "date":
+            raise RequestError(
+                f"process {team.share.index}: {name}",
+                expected="the same in all processes",
+                found="another than in the first",
+                remedy="start all with the same command and data",
+            )
+
+
+def _require_share(team: Team, batch_size: int) -> None:
+    if batch_size % team.share.count:
+        raise RequestError(
+            "--batch-size",
+            expected=f"a multiple of the {team.share.count} processes",
+            found=str(batch_size),
+            remedy="choose another",
         )
 
 
-def _gradients(run: _Run, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    half = torch.autocast(run.device.type, torch.bfloat16, enabled=run.settings.precision == "bfloat16")
-    try:
-        with half:
-            scores = run.model(images)  # (B, classes)
-        loss = functional.cross_entropy(scores.float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
-        raise RequestError(
-            f"a step with {len(labels)} images",
-            expected="a model that can be trained on them",
-            found=f"{type(error).__name__}: {error}",
-            remedy="choose another --batch-size or model",
-        ) from error
-    return scores.detach(), loss.detach()
-
-
-def _require_real(model: nn.Module, source: Source) -> None:
-    fault = _fault(model, source)
-    if fault is not None:
-        raise RequestError(
-            f"model {source.model.name}",
-            expected="a builder that makes the same finite model each time",
-            found=fault,
-            remedy="mend the builder",
-        )
-
-
-def _fault(model: nn.Module, source: Source) -> str | None:
-    """Tells why a model, as its builder made it this time, cannot be searched; the layers come from the time before."""
-    made = {name: tuple(weight.shape) for name, weight in searchable(model).items()}
-    if made != {layer.name: layer.shape for layer in source.layers}:
-        return "other layers than the time before"
-    if any(tensor.is_meta for tensor in model.state_dict().values()):
-        return "a weight or buffer without memory"
-    return None if _finite(buffers(model)) else "a buffer with NaN or infinity"
-
-
-def _finite(tensors: Mapping[str, torch.Tensor]) -> bool:
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
-
-
-def _require_finite(loss: float, scores: torch.Tensor, epoch: int) -> None:
-    if not math.isfinite(loss) or not bool(torch.isfinite(scores).all()):
-        raise _not_finite(epoch, f"a loss of {loss:g} and scores of up to {float(scores.abs().max()):g}")
-
-
-def _not_finite(epoch: int, found: str) -> SltpackError:
-    return SltpackError(
-        f"epoch {epoch + 1}",
-        expected="a finite loss and finite scores",
-        found=found,
-        remedy="try a lower --learning-rate or --precision float32; the epochs before are kept",
-    )
-
-
-def _finish(run: _Run, test: Images) -> Checkpoint:
-    best = checkpoints.load(run.folder / BEST, run.source.size)
+def _finish(run: _Run, test: LabelledImages) -> Kept:
+    """Looks at the test images with the best state, once."""
+    best = run.team.from_leader(lambda: run.method.load(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:
-        return best  # the test set is looked at once
+        return best
     _restore(run.model, best)
-    EdgePopup(run.model, run.source, best.kept, best.scores.to(run.device))
-    classes = predict(run.model, test, note="test")
-    tested = replace(best, metrics={**best.metrics, "test_accuracy": accuracy(classes, test.labels)})
-    tested.save(run.folder / BEST)
+    run.method.restore(best)
+    reached = _accuracy(run, test.to(run.place.device), note="test")
+    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
+    if run.team.leads:
+        tested.save(run.place.folder / BEST)
     return tested
-
-
-def _state(run: _Run, metrics: Mapping[str, Any]) -> Checkpoint:
-    popup = run.popup
-    scores = popup.scores.detach().cpu().clone()
-    return Checkpoint(run.source, popup.kept, scores, popup.threshold, _copied(run.model), run.noted, metrics)
 
 
 def _copied(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: buffer.detach().cpu().clone() for name, buffer in buffers(model).items()}
 
 
-def _restore(model: nn.Module, checkpoint: Checkpoint) -> None:
+def _restore(model: nn.Module, kept: Kept) -> None:
     own = buffers(model)
-    for name, values in checkpoint.buffers.items():
+    for name, values in kept.buffers.items():
         own[name].copy_(values)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sltpack import checkpoints, models
+from sltpack import checkpoint_reader, models
 from sltpack.checkpoints import Checkpoint
 from sltpack.export import write_weights
 from sltpack.header import Ratios, Seeds, Source
@@ -60,7 +60,7 @@ def test_pack(pairs: Pairs, tmp_path: Path) -> None:
     checkpoint = checkpoint_of("ku")
     checkpoint.save(tmp_path / "ckpt.pt")
     pairs(
-        lambda: save(checkpoints.load(tmp_path / "ckpt.pt").ticket(), tmp_path / "model.slt", force=True),
+        lambda: save(checkpoint_reader.load(tmp_path / "ckpt.pt").ticket(), tmp_path / "model.slt", force=True),
         raw_draws(checkpoint.source),
         "pack of resnet18 by raw draws",
         rounds=7,

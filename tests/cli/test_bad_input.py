@@ -144,7 +144,7 @@ def test_wrong_calls_of_infer(packed: Path, tmp_path: Path) -> None:
     assert refusal("infer", packed, "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "digits", "--image", "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "mnist", status=2) == (
-        "--data: expected one of cifar10, cifar100, digits, folder:PATH, found mnist; choose one of them"
+        "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, found mnist; choose one of them"
     )
 
 
@@ -221,7 +221,7 @@ def test_an_image_that_cannot_be_read(packed: Path, tmp_path: Path) -> None:
     [
         (
             ("--model", "vgg"),
-            "model: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34 or package.module:builder, found 'vgg'; choose one of these",
+            "model: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, imagenet-resnet34, imagenet-resnet50 or package.module:builder, found 'vgg'; choose one of these",
         ),
         (
             ("--sparsity", 0.9, "--prune", 0.5, "--lock", 0.2),

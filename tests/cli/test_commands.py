@@ -81,7 +81,7 @@ def test_resume_and_a_folder_in_use(run: tuple[Path, Checkpoint], tmp_path: Path
     sltpack("search", *options)
     refused = sltpack("search", *options, status=2)
     assert refused.stderr == (
-        f"Error: {tmp_path / 'run'}: expected a folder without a search, found one with checkpoints; go on with --resume, "
+        f"Error: {tmp_path / 'run'}: expected a folder without a run, found one with checkpoints; go on with --resume, "
         "or choose another folder\n"
     )
     printed = json.loads(sltpack("search", *options, "--resume", "--json").stdout)

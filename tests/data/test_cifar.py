@@ -461,7 +461,7 @@ def test_the_registry_knows_every_name(tmp_path: Path, monkeypatch: pytest.Monke
         write(family, tmp_path, "binary")
         assert len(registry.load(family.name, tmp_path).train.classes) == family.classes
     assert registry.load("digits").train.shape == (1, 8, 8)
-    assert registry.NAMES == ("cifar10", "cifar100", "digits", "folder:PATH")
+    assert registry.NAMES == ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH")
     with pytest.raises(DataError):
         registry.load(f"folder:{tmp_path / 'none'}", image_size=8)
 
@@ -472,18 +472,22 @@ def test_the_registry_knows_every_name(tmp_path: Path, monkeypatch: pytest.Monke
         (
             "mnist",
             {},
-            "--data: expected one of cifar10, cifar100, digits, folder:PATH, found mnist; choose one of them",
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, found mnist; choose one of them",
         ),
-        ("", {}, "--data: expected one of cifar10, cifar100, digits, folder:PATH, found nothing; choose one of them"),
+        (
+            "",
+            {},
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, found nothing; choose one of them",
+        ),
         (
             "folder:",
             {},
-            "--data: expected one of cifar10, cifar100, digits, folder:PATH, found folder:; choose one of them",
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, found folder:; choose one of them",
         ),
         (
             "cifar10",
             {"image_size": 8},
-            "--image-size: expected folder:PATH as data, found cifar10; leave --image-size out",
+            "--image-size: expected folder:PATH or imagenet:PATH as data, found cifar10; leave --image-size out",
         ),
     ],
 )

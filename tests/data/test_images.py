@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sltpack.data.images import Images, augment, require_shape, split
+from sltpack.data.images import Images, Share, augment, draw_shifts, require_shape, split
 from sltpack.errors import MismatchError
 
 
@@ -74,25 +74,27 @@ def test_augment_gives_crops_of_the_padded_image(
     count: int, height: int, width: int, channels: int, flips: bool, seed: int
 ) -> None:
     images = numbered(count, (channels, height, width), seed)
-    made = augment(images.pixels, flips, np.random.default_rng(seed))
+    shifts = draw_shifts(count, images.shape, flips, np.random.default_rng(seed))
+    made = augment(images.pixels, shifts)
     assert made.shape == images.pixels.shape
     assert made.dtype == torch.uint8
     for image, result in zip(images.pixels.numpy(), made.numpy(), strict=True):
         assert result.tobytes() in crops(image, flips)
-    assert torch.equal(made, augment(images.pixels, flips, np.random.default_rng(seed)))
 
 
 @pytest.mark.parametrize("flips", [False, True])
 def test_augment_gives_every_crop_in_the_end(flips: bool) -> None:
     image = numbered(1, (1, 8, 8)).pixels
-    made = augment(image.expand(400, -1, -1, -1), flips, np.random.default_rng(0))
+    shifts = draw_shifts(400, (1, 8, 8), flips, np.random.default_rng(0))
+    made = augment(image.expand(400, -1, -1, -1), shifts)
     assert {result.tobytes() for result in made.numpy()} == crops(image[0].numpy(), flips)
 
 
 def test_augment_moves_32_pixels_by_up_to_4() -> None:
     image = torch.zeros(1, 32, 32, 1, dtype=torch.uint8)
     image[0, 16, 16] = 255
-    made = augment(image.expand(2000, -1, -1, -1), False, np.random.default_rng(0))
+    shifts = draw_shifts(2000, (1, 32, 32), False, np.random.default_rng(0))
+    made = augment(image.expand(2000, -1, -1, -1), shifts)
     places = {(int(row), int(column)) for _, row, column, _ in made.nonzero().tolist()}
     assert places == {(row, column) for row in range(12, 21) for column in range(12, 21)}
 
@@ -138,3 +140,33 @@ def test_require_shape() -> None:
     assert str(caught.value) == (
         "ticket.slt: expected 10 classes, found 2; choose the data set that the ticket was searched on"
     )
+
+
+def test_training_batches_are_the_augmented_images_in_the_order() -> None:
+    images = numbered(23, (3, 8, 8))
+    order = np.random.default_rng(1).permutation(23)
+    shifts = draw_shifts(23, images.shape, True, np.random.default_rng([7, 4]))
+    batches = list(images.training_batches(order, 5, [7, 4]))
+    assert len(batches) == 4
+    for number, (pixels, labels) in enumerate(batches):
+        part = slice(5 * number, 5 * number + 5)
+        assert labels.tolist() == order[part].tolist()
+        assert torch.equal(pixels, images.normalise(augment(images.pixels[order[part]], shifts[part])))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shares_make_up_the_batches(count: int) -> None:
+    images = numbered(12, (1, 8, 8))
+    whole = list(images.training_batches(np.arange(12), 6, [0]))
+    parts = [list(images.training_batches(np.arange(12), 6, [0], Share(index, count))) for index in range(count)]
+    for batch, shares in zip(whole, zip(*parts, strict=True), strict=True):
+        for tensor, pieces in zip(batch, zip(*shares, strict=True), strict=True):
+            assert torch.equal(tensor, torch.cat(pieces))
+
+
+def test_batches_are_all_images_as_they_are() -> None:
+    images = numbered(7, (1, 4, 4))
+    batches = list(images.batches(3))
+    assert [len(labels) for _, labels in batches] == [3, 3, 1]
+    assert torch.equal(torch.cat([labels for _, labels in batches]), images.labels)
+    assert torch.equal(torch.cat([pixels for pixels, _ in batches]), images.normalise(images.pixels))

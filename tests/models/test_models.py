@@ -63,8 +63,8 @@ def test_no_memory_is_taken_for_shapes() -> None:
         (
             "vgg",
             None,
-            "m.slt: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34 or package.module:builder, "
-            "found 'vgg'; choose one of these",
+            "m.slt: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, "
+            "imagenet-resnet34, imagenet-resnet50 or package.module:builder, found 'vgg'; choose one of these",
         ),
         (
             "some.code:build",

@@ -1,0 +1,120 @@
+"""What `sltpack search` and `sltpack train` share: the options of a run, and how it is told that it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sltpack.header import SEED_LIMIT
+from sltpack.presets import DEFAULT_RECIPE, RECIPES
+
+from . import options
+
+if TYPE_CHECKING:
+    from sltpack.checkpoints import Kept
+
+SEED = click.IntRange(0, SEED_LIMIT - 1)
+TRAINING_SETTINGS = (
+    *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "warmup", "precision", "compiled"),
+    *("seed", "split_seed", "order_seed", "augmentation_seed"),
+)
+"""The options that become settings, of weight training as of a search."""
+
+
+def training_options() -> options.Decorator[Any]:
+    """All that a search and weight training are told alike."""
+    positive = click.IntRange(min=1)
+    decorators = (
+        click.option(
+            "--recipe",
+            type=click.Choice(list(RECIPES)),
+            default=DEFAULT_RECIPE,
+            show_default=True,
+            help="Sets the following up to --warmup, where they are not given.",
+        ),
+        click.option("--epochs", type=positive, help="Passes over the training images."),
+        click.option("--batch-size", type=positive, help="Training images in a step."),
+        click.option(
+            "--learning-rate",
+            type=click.FloatRange(min=0, min_open=True),
+            help="The highest; it falls to 0 along a cosine.",
+        ),
+        click.option(
+            "--momentum",
+            type=click.FloatRange(0, 1, max_open=True),
+            help="The share of a step that goes on in the next.",
+        ),
+        click.option(
+            "--weight-decay", type=click.FloatRange(min=0), help="How strongly a step draws to 0 what is trained."
+        ),
+        click.option(
+            "--warmup", type=click.IntRange(min=0), help="Epochs at the start in which the rate rises from 0."
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "float32", "bfloat16"]),
+            default="auto",
+            show_default=True,
+            help="Of the training steps' products; auto is bfloat16 where the device multiplies it faster.",
+        ),
+        click.option("--compile", "compiled", is_flag=True, help="Have torch compile the training steps."),
+        click.option(
+            "--width",
+            type=click.FloatRange(0, 1024, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="Factor of the model's channels.",
+        ),
+        click.option(
+            "--seed", type=SEED, default=0, show_default=True, help="Of all chance that has no seed of its own."
+        ),
+        click.option("--weight-seed", type=SEED, help="Of the random weights."),
+        click.option("--split-seed", type=SEED, help="Of the split into training and validation."),
+        click.option("--order-seed", type=SEED, help="Of the order of the images."),
+        click.option("--augmentation-seed", type=SEED, help="Of crops and mirrors."),
+        options.data_dir_option(),
+        click.option("--image-size", type=positive, help="Scale and crop the images of a folder to this size."),
+        options.workers_option(),
+        options.device_option(),
+        click.option(
+            "--resume", is_flag=True, help="Go on from the folder's last whole epoch, or begin where there is none."
+        ),
+        click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into the folder too."),
+        options.max_weights_option(),
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
+    """Prints how a search or weight training ended, in the first of its processes.
+
+    Args:
+        found: its result.
+        output: its folder.
+        as_json: whether to print an object.
+        what: what was done, in a few words.
+    """
+    from sltpack.search import BEST
+    from sltpack.search.team import leads_here
+
+    metrics = found.metrics
+    if not leads_here():
+        return
+    if as_json:
+        click.echo(json.dumps({"checkpoint": str(output / BEST), **metrics, "settings": dict(found.settings)}))
+        return
+    click.echo(
+        f"{output / BEST}: epoch {metrics['epoch']} of {found.settings['epochs']}, "
+        f"validation accuracy {metrics['validation_accuracy']:.4f}, test accuracy {metrics['test_accuracy']:.4f}, "
+        f"{what}"
+    )

@@ -1,0 +1,127 @@
+"""Reading what a run kept, without trusting a single value of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .checkpoints import ACCURACIES, FORMAT, VERSIONS, Checkpoint, Kept, TrainedNetwork
+from .container import SUFFIX
+from .errors import FormatError, shown
+from .header import MAX_WEIGHTS, Source
+from .header_reader import source_from
+from .torch_files import HOW_TO_MAKE, described, is_plain, read
+
+
+def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
+    """Reads a search's checkpoint, running no code that it may hold.
+
+    Args:
+        path: the file.
+        max_weights: the most weights that it may ask for.
+
+    Returns:
+        The checkpoint, with tensors on the CPU.
+
+    Raises:
+        RequestError: there is no such file.
+        FormatError: it is no checkpoint of sltpack, holds trained weights, is damaged or holds code.
+    """
+    kept = load_any(path, max_weights)
+    if isinstance(kept, TrainedNetwork):
+        raise FormatError(
+            path,
+            expected="a checkpoint of sltpack search",
+            found="weights that sltpack train made, which no seed gives again",
+            remedy="run them with sltpack infer, or search a ticket",
+        )
+    return kept
+
+
+def load_any(path: Path, max_weights: int = MAX_WEIGHTS) -> Kept:
+    """Reads what a search or weight training kept, as `load` does.
+
+    Args:
+        path: the file.
+        max_weights: the most weights that it may ask for.
+
+    Returns:
+        The checkpoint or the trained network, with tensors on the CPU.
+
+    Raises:
+        RequestError: there is no such file.
+        FormatError: it is neither, is damaged or holds code.
+    """
+    if path.suffix == SUFFIX and path.is_file():
+        raise FormatError(
+            path, expected="a checkpoint", found="a ticket", remedy="it is packed already; see sltpack info"
+        )
+    values = read(path, FORMAT, VERSIONS)
+    return _checked(path, source_from(values, path, max_weights), values)
+
+
+def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
+    """Checks every value that is used later, so that a stranger's file cannot fail in the middle of the work."""
+
+    def wrong(what: str, expected: str, found: str, remedy: str = HOW_TO_MAKE) -> FormatError:
+        return FormatError(f"{path}: {what}", expected=expected, found=found, remedy=remedy)
+
+    trained = "weights" in values and "scores" not in values
+    count, of_what = (source.size, "weight") if trained else (source.searched, "searched weight")
+
+    def numbers(name: str) -> torch.Tensor:
+        tensor = values.get(name)
+        if not is_plain(tensor) or tuple(tensor.shape) != (count,):
+            raise wrong(name, f"float32 [{count}], one for each {of_what}", described(tensor))
+        if not bool(torch.isfinite(tensor).all()):
+            raise wrong(name, "finite numbers", "others", "run it again at a lower rate")
+        return tensor.detach()
+
+    buffers = values.get("buffers")
+    if not isinstance(buffers, dict):
+        raise wrong("buffers", "tensors by name", described(buffers))
+    for name, tensor in buffers.items():
+        if not _is_utf8(name) or not is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
+            raise wrong("buffers", "finite float32 tensors by name", f"{shown(name)}: {described(tensor)}")
+    settings, metrics = values.get("settings"), values.get("metrics")
+    if not isinstance(settings, dict) or not isinstance(metrics, dict) or not _is_history(metrics.get("history")):
+        raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
+    if type(metrics.get("epoch")) is not int:
+        raise wrong("metrics", "epoch, a whole number", shown(metrics.get("epoch")))
+    names = settings.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise wrong("settings", "class_names, a list of texts", shown(names))
+    for name in ACCURACIES:
+        if not isinstance(metrics.get(name), float | None):
+            raise wrong("metrics", f"{name}, a number", shown(metrics[name]))
+    momentum = None if values.get("momentum") is None else numbers("momentum")
+    found = {name: tensor.detach() for name, tensor in buffers.items()}
+    if trained:
+        return TrainedNetwork(source, numbers("weights"), found, settings, metrics, momentum)
+    kept, threshold, by_layer = values.get("kept"), values.get("threshold"), values.get("by_layer", False)
+    if type(kept) is not int or not 0 <= kept <= source.searched:
+        raise wrong("kept", f"an integer in 0..{source.searched}", shown(kept))
+    if not isinstance(threshold, float):
+        raise wrong("threshold", "a number", shown(threshold))
+    if not isinstance(by_layer, bool):
+        raise wrong("by_layer", "true or false", shown(by_layer))
+    return Checkpoint(source, kept, numbers("scores"), threshold, found, settings, metrics, momentum, by_layer)
+
+
+def _is_history(history: object) -> bool:
+    return isinstance(history, list) and all(
+        isinstance(entry, dict)
+        and "validation_accuracy" in entry
+        and all(isinstance(key, str) and type(number) in (int, float) for key, number in entry.items())
+        for entry in history
+    )
+
+
+def _is_utf8(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(text.encode())
+    except UnicodeEncodeError:
+        return False

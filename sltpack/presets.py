@@ -1,0 +1,89 @@
+"""Named choices: which source network and way of searching, and how long to train at which rate.
+
+Nothing is imported here, so that `sltpack search --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_KU = {"init": "ku", "scale": "none", "ratios": "epl", "method": "edge-popup", "threshold": "global"}
+_SKC = {**_KU, "init": "skc", "scale": "layer"}
+
+DEFAULT_PRESET = "frozen-skc"
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "dense": {**_KU, "sparsity": 0.5, "freeze": 0.0},
+    "dense-skc": {**_SKC, "sparsity": 0.5, "freeze": 0.0},
+    "sparse": {**_KU, "sparsity": 0.75, "prune": 0.5, "lock": 0.0},
+    "sparse-skc": {**_SKC, "sparsity": 0.75, "prune": 0.5, "lock": 0.0},
+    "frozen": {**_KU, "sparsity": 0.5, "freeze": 0.5},
+    "frozen-skc": {**_SKC, "sparsity": 0.5, "freeze": 0.5},
+    "frozen-80": {**_KU, "sparsity": 0.5, "freeze": 0.8},
+    "frozen-80-skc": {**_SKC, "sparsity": 0.5, "freeze": 0.8},
+    "edge-popup": {**_SKC, "sparsity": 0.5, "freeze": 0.0, "threshold": "layer"},
+    "random": {**_SKC, "sparsity": 0.5, "freeze": 0.5, "method": "random"},
+}
+"""What sets all of a search but its budget.
+
+Dense, sparse and frozen sources are those that Otsuka et al. 2024 compare: nothing frozen, half of the weights pruned
+for good (with the sparsity in the middle of what is left to choose), or a share f frozen around the sparsity. Names
+with -skc take the signed Kaiming constant with the layer scale, the others Kaiming uniform without scale. "edge-popup"
+is the method of Ramanujan et al. 2020: a dense source, one threshold for each layer. "random" searches nothing: the
+best of as many random supermasks as there are epochs.
+"""
+
+_SGD = {"batch_size": 128, "momentum": 0.9, "weight_decay": 1e-4}
+
+DEFAULT_RECIPE = "paper"
+RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "paper": {
+        "search": {**_SGD, "epochs": 100, "learning_rate": 0.1, "warmup": 0},
+        "train": {**_SGD, "epochs": 100, "learning_rate": 0.1, "warmup": 5},
+    },
+    "short": {
+        "search": {**_SGD, "epochs": 10, "learning_rate": 1.0, "warmup": 0},
+        "train": {**_SGD, "epochs": 10, "learning_rate": 0.05, "warmup": 1},
+    },
+}
+"""What sets the budget, for a search and for weight training.
+
+"paper" is that of Otsuka et al. 2024 for CIFAR-10 (stochastic gradient descent, cosine); weights begin to learn at a
+rate that rises, since those of a network without BatchNorm grow without bound at 0.1 from the start. "short" is for a
+few epochs on two cores, with rates found by trial (docs/results.md, "Rates for a short budget").
+"""
+
+_FREEZING = ("freeze", "prune", "lock")
+
+
+def of_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fills what was not given from a preset.
+
+    Args:
+        name: of the preset.
+        given: values by option; None for what was not given.
+
+    Returns:
+        Values for every option of a preset and every one given; where one of freeze, prune and lock is given, the
+        preset says nothing of the others, and where the initialiser is given, nothing of the scale.
+    """
+    filled = dict(PRESETS[name])
+    if any(given.get(option) is not None for option in _FREEZING):
+        filled = {option: value for option, value in filled.items() if option not in _FREEZING}
+    if given.get("init") not in (None, filled["init"]):
+        filled["scale"] = {"skc": "layer"}.get(given["init"], "none")
+    return {**given, **filled, **{option: value for option, value in given.items() if value is not None}}
+
+
+def of_recipe(name: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fills what was not given from a recipe.
+
+    Args:
+        name: of the recipe.
+        kind: "search" or "train".
+        given: values by option; None for what was not given.
+
+    Returns:
+        Values for every option of a recipe and every one given.
+    """
+    return {**given, **RECIPES[name][kind], **{option: value for option, value in given.items() if value is not None}}

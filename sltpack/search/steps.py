@@ -1,0 +1,143 @@
+"""One step of a search or of weight training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..checkpoints import Kept
+from ..errors import RequestError
+from .settings import Settings, TrainingSettings
+
+
+class Method(Protocol):
+    """What a run moves, the scores of a search or the weights themselves, and how that is kept."""
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What the optimiser moves."""
+
+    def take_gradient(self) -> None:
+        """Makes the gradients of the parameters from those of the model's weights."""
+
+    def apply(self) -> None:
+        """Makes the model's weights from the parameters."""
+
+    def keep(
+        self,
+        noted: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        buffers: Mapping[str, torch.Tensor],
+        momentum: list[torch.Tensor] | None,
+    ) -> Kept:
+        """Gives the state to write."""
+
+    def restore(self, kept: Kept) -> list[torch.Tensor] | None:
+        """Goes back to a state, and gives the momentum in it."""
+
+    def load(self, path: Path) -> Kept:
+        """Reads a state."""
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """What takes steps.
+
+    Attributes:
+        settings: of the run.
+        network: from images to class scores: the model itself, or around it what compiles it or joins processes.
+        method: what is moved.
+        optimizer: what moves it.
+    """
+
+    settings: TrainingSettings
+    network: nn.Module
+    method: Method
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def learns(self) -> bool:
+        """Whether steps move anything; otherwise they only make BatchNorm's statistics."""
+        return not (isinstance(self.settings, Settings) and self.settings.method == "random")
+
+    def momentum(self) -> list[torch.Tensor] | None:
+        """Gives the optimiser's memory, one tensor for each parameter; None before the first step."""
+        found = [self.optimizer.state[parameter].get("momentum_buffer") for parameter in self.method.parameters]
+        return [tensor for tensor in found if tensor is not None] or None
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Takes one step.
+
+        Args:
+            images: normalised, float32 [B, C, H, W].
+            labels: int64 [B].
+            done: the share of all steps that are done, 0..1.
+
+        Returns:
+            The class scores [B, classes] and the loss [] before the step.
+
+        Raises:
+            RequestError: the model cannot be trained on so many images.
+        """
+        if not self.learns:
+            with torch.no_grad():
+                return self._forward(images, labels)
+        scores, loss = self._gradients(images, labels)
+        self.method.take_gradient()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate(done)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.method.apply()
+        return scores.detach(), loss.detach()
+
+    def _forward(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            scores = self.network(images)  # (B, classes)
+        return scores, functional.cross_entropy(scores.float(), labels)
+
+    def _gradients(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        try:
+            scores, loss = self._forward(images, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
+            raise RequestError(
+                f"a step with {len(labels)} images",
+                expected="a model that can be trained on them",
+                found=f"{type(error).__name__}: {error}",
+                remedy="choose another --batch-size or model",
+            ) from error
+        return scores, loss
+
+
+def make_stepper(
+    network: nn.Module, method: Method, settings: TrainingSettings, momentum: list[torch.Tensor] | None = None
+) -> Stepper:
+    """Sets up steps of stochastic gradient descent.
+
+    Args:
+        network: from images to class scores.
+        method: what is moved.
+        settings: of the run, its precision settled.
+        momentum: where the optimiser stands, one tensor for each parameter; None at the beginning.
+
+    Returns:
+        What takes the steps.
+    """
+    parameters = method.parameters
+    optimizer = torch.optim.SGD(
+        parameters,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+        fused=parameters[0].device.type in ("cpu", "cuda"),
+    )
+    for parameter, buffer in zip(parameters, momentum or [], strict=False):
+        optimizer.state[parameter]["momentum_buffer"] = buffer
+    return Stepper(settings, network, method, optimizer)

@@ -1,0 +1,74 @@
+"""One step of the search against one of weight training: same dense network, batch, precision, in turns.
+
+Both are set up by the code that a run uses, and take whole steps, the augmentation and the choice of images included.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from sltpack import models
+from sltpack.data.cifar import CIFAR10_CLASSES, DEVIATION, MEAN
+from sltpack.data.images import Batch, Images
+from sltpack.devices import choose_device, multiplies_bfloat16
+from sltpack.header import Ratios, Seeds
+from sltpack.layers import channels_last
+from sltpack.ratios import place
+from sltpack.search import Settings, TrainingSettings
+from sltpack.search.edge_popup import EdgePopup, first_scores
+from sltpack.search.steps import Method, make_stepper
+from sltpack.search.weight_training import WeightTraining
+from sltpack.sources import make_source, searched_kept
+
+Pairs = Callable[..., None]
+BATCH = 128
+DEVICE = choose_device("auto")
+PRECISION = "bfloat16" if multiplies_bfloat16(DEVICE) else "float32"
+
+
+def batches() -> Iterator[Batch]:
+    """Batches without end of random pictures of CIFAR's shape: what a step costs does not depend on what is seen."""
+    random = np.random.default_rng(0)
+    pixels = torch.from_numpy(random.integers(0, 256, (20 * BATCH, 32, 32, 3), np.uint8))
+    labels = torch.from_numpy(random.integers(0, 10, len(pixels)))
+    images = Images(pixels, labels, CIFAR10_CLASSES, MEAN, DEVIATION).to(DEVICE)
+    for epoch in itertools.count():
+        yield from images.training_batches(random.permutation(len(images)), BATCH, [epoch])
+
+
+def steps(name: str, freeze: float | None, init: str = "skc") -> Callable[[], object]:
+    """Gives what takes one step: of weight training where there is no freezing ratio."""
+    spec = models.spec(name, 1.0, 10, (3, 32, 32))
+    model = channels_last(models.build(spec).to(DEVICE)).train()
+    ratios = Ratios("epl", *place(0.5, freeze or 0.0))
+    scale = "layer" if init == "skc" and freeze is not None else "none"
+    method: Method
+    settings: TrainingSettings
+    if freeze is None:
+        source = make_source(spec, models.shapes(spec), init, scale, Seeds(0, 0), Ratios("epl", 0.0, 0.0))
+        settings = TrainingSettings(epochs=1, learning_rate=1e-4, precision=PRECISION)
+        method = WeightTraining(model, source)
+    else:
+        source = make_source(spec, models.shapes(spec), init, scale, Seeds(0, 0), ratios)
+        settings = Settings(sparsity=0.5, epochs=1, precision=PRECISION)
+        method = EdgePopup(model, source, searched_kept(source, 0.5), first_scores(source, 0).to(DEVICE))
+    stepper, images = make_stepper(model, method, settings), batches()
+
+    def step() -> None:
+        stepper.step(*next(images), 0.0)
+        if DEVICE.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+@pytest.mark.parametrize("freeze", [0.0, 0.5, 0.8])
+@pytest.mark.parametrize("model", ["conv6", "resnet18"])
+def test_a_step_of_the_search(pairs: Pairs, model: str, freeze: float) -> None:
+    what = f"step of the search of {model}, f = {freeze}, by one of weight training ({PRECISION}, batch {BATCH})"
+    pairs(steps(model, freeze), steps(model, None), what, rounds=31 if model == "conv6" else 7)
