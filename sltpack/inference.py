@@ -15,7 +15,6 @@ from torch import nn
 
 from . import checkpoint_reader, data
 from .checkpoints import TrainedNetwork
-from .data.folders import read_image
 from .data.images import Images
 from .devices import choose_device
 from .errors import MismatchError, require_positive
@@ -163,12 +162,13 @@ def classify_files(
     _, classes, shape = describe(network.spec)
     model = network.model.to(place_to_run)
     names = network.class_names or tuple(f"class {number}" for number in range(classes))
+    kind = network.about.get("data", "")
     found = []
     with evaluating(model):
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
-            pixels = torch.from_numpy(np.stack([read_image(path, shape) for path in batch]))  # (B, H, W, C)
-            images = data.unlabelled(network.about.get("data", ""), pixels)
+            pixels = torch.from_numpy(np.stack([data.read_image(kind, path, shape) for path in batch]))  # (B, H, W, C)
+            images = data.unlabelled(kind, pixels)
             _require_normalisation(images, file)
             shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
             best, indices = shares.topk(min(likeliest, classes))

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sltpack.selection import select
+from sltpack.selection import Selector, select
 
 
 def slow_select(scores: list[float], count: int) -> list[bool]:
@@ -39,3 +39,25 @@ def test_none_to_choose_from() -> None:
     kept, threshold = select(torch.zeros(0), 0)
     assert kept.shape == (0,)
     assert threshold == float("inf")
+
+
+@pytest.mark.parametrize("count", [0, 1, 40, 99, 100])
+def test_a_selector_starts_afresh_each_time(count: int) -> None:
+    selector = Selector(100, count, torch.device("cpu"))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        scores = torch.randint(-20, 20, (100,), generator=random).float()
+        before = scores.clone()
+        assert selector.select(scores).tolist() == slow_select(scores.tolist(), count)
+        assert torch.equal(scores, before)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(st.data())
+def test_the_way_that_never_waits_for_a_device_selects_the_same(data: st.DataObject) -> None:
+    scores = data.draw(st.lists(st.sampled_from([-2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0]), min_size=1, max_size=40))
+    selector = Selector(len(scores), data.draw(st.integers(0, len(scores))), torch.device("cpu"))
+    here = selector.select(torch.tensor(scores)).clone(), float(selector.threshold)
+    selector._on_cpu = False  # as on a GPU, but for where it is done
+    assert torch.equal(selector.select(torch.tensor(scores)), here[0])
+    assert float(selector.threshold) == here[1]

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RequestError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from .images import ImageData, Images
 
-__all__ = ["NAMES", "ImageData", "Images", "fixed_classes", "load", "unlabelled"]
+__all__ = ["NAMES", "ImageData", "Images", "fixed_classes", "load", "read_image", "unlabelled"]
 
 NAMES = ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH")
 """The names that `load` knows; PATH is a folder with one folder of images for each class, or one as ImageNet's."""
@@ -83,6 +85,29 @@ def fixed_classes(name: str) -> tuple[str, ...]:
     from . import cifar, digits
 
     return {"cifar10": cifar.CIFAR10_CLASSES, "digits": digits.CLASSES}.get(name, ())
+
+
+def read_image(name: str, path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Reads one image, scaled and cropped as the test images of a data set are.
+
+    Args:
+        name: of the data set, without a path; an unknown one is taken for a folder.
+        path: the file.
+        shape: channels, height and width that a model takes.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        MismatchError: no image has so many channels.
+        DataError: the file is no image, or too large for the memory.
+    """
+    from . import folders, imagenet
+
+    _, height, width = shape
+    if name == "imagenet" and shape == (3, height, height):
+        return imagenet.evaluation_pixels(path, width)
+    return folders.read_image(path, shape)
 
 
 def unlabelled(name: str, pixels: torch.Tensor) -> Images:

@@ -117,8 +117,8 @@ class EdgePopup:
             selector.select(self.scores[part])
         supermask = self._supermask()
         self._steps.follow([supermask[layer.part] for layer in self._layers])
-        # The selection gives +0.0, where a product with the supermask would give -0.0 half of the time.
-        torch.where(supermask, self._units, self._units.new_zeros(()), out=self._chosen)
+        # The sum makes +0.0 of the -0.0 that is left of a negative weight; a selection (where) takes five times as long.
+        torch.mul(self._units, supermask, out=self._chosen).add_(0.0)
         for layer, step in zip(self._layers, self._steps.of_layers, strict=True):
             layer.units.scatter_(0, layer.places, self._chosen[layer.part])
             # One float32 product a weight, as a reader of the file does it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,19 @@ class Events:
 
     Args:
         folder: where the file goes; None for no file.
-        epochs: how many are done; what an earlier file says of later ones is taken back.
+        history: what the epochs before measured: it is written anew, in place of what earlier files say, which a kill
+            may have left without the last epoch.
     """
 
-    def __init__(self, folder: Path | None, epochs: int) -> None:
+    def __init__(self, folder: Path | None, history: Sequence[Mapping[str, float]]) -> None:
         self._writer: Any = None
         if folder is None:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder), purge_step=epochs + 1)
+        self._writer = SummaryWriter(str(folder), purge_step=1)
+        for measured in history:
+            self.add(measured)
 
     def __enter__(self) -> Events:
         return self

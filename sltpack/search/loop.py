@@ -251,7 +251,7 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
         write_metrics(folder, history)  # a run that was killed may have left it behind by a line
     hidden = not run.team.leads
     with (
-        Events(folder if run.place.tensorboard and run.team.leads else None, len(history)) as events,
+        Events(folder if run.place.tensorboard and run.team.leads else None, history) as events,
         bar(run.name, run.steps * total, run.steps * len(history), hidden=hidden) as running,
     ):
         for epoch in range(len(history), total):

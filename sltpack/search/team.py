@@ -196,7 +196,8 @@ class _Sum(torch.autograd.Function):
 
 
 def _summed(own: torch.Tensor) -> torch.Tensor:
-    total: torch.Tensor = _Sum.apply(own)  # type: ignore[no-untyped-call]
+    with _others():
+        total: torch.Tensor = _Sum.apply(own)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -236,11 +237,14 @@ def team(device: torch.device) -> Iterator[Team]:
         )
     if backend == "nccl":
         _take_gpu()
-    with _others():
-        _join(backend)
+    joined = distributed.is_initialized()  # by the caller, or for an earlier search that ended with an error
+    if not joined:
+        with _others():
+            _join(backend)
     yield Team(Share(distributed.get_rank(), distributed.get_world_size()))
     # Not after an error: the others may be waiting in the middle of a sum, and then, on GPUs, this would wait for them.
-    distributed.destroy_process_group()
+    if not joined:
+        distributed.destroy_process_group()
 
 
 def _take_gpu() -> None:

@@ -1,0 +1,142 @@
+"""Searches and trainings of every kind, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from sltpack import checkpoint_reader, load
+from sltpack.data import imagenet
+from sltpack.search import BEST, METRICS
+from sltpack_cli.main import cli
+
+SMALL = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--epochs", 1, "--batch-size", 128)
+
+
+def sltpack(*words: object, status: int | None = 0) -> Result:
+    """Runs a command and makes sure of its exit status, and that no traceback is seen."""
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == status or (status is None and result.exit_code in (1, 2)), result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in ImageNet's layout, of two classes that a network can tell apart."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for part, count in (("train", 20), ("val", 4)):
+        for name, level in (("n01", 40), ("n02", 200)):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(level - 40, level + 40, (50, 60, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{number}.JPEG")
+    return folder
+
+
+def test_train_and_infer(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = ("--model", "conv2", "--width", 0.25, "--data", "digits", "--epochs", 4, "--batch-size", 32)
+    printed = sltpack("train", *options, "--learning-rate", 0.02, "--warmup", 1, "-o", folder).stdout
+    found = checkpoint_reader.load_any(folder / BEST)
+    assert printed.startswith(f"{folder / BEST}: epoch {found.metrics['epoch']} of 4, validation accuracy 0.")
+    assert printed.endswith(", 23,568 weights trained\n")
+    scored = json.loads(sltpack("infer", folder / BEST, "--data", "digits", "--json").stdout)
+    assert scored["accuracy"] == found.metrics["test_accuracy"] > 0.8
+    refused = sltpack("pack", folder / BEST, "-o", tmp_path / "model.slt", status=1).stderr
+    assert "found weights that sltpack train made, which no seed gives again; run them with sltpack infer" in refused
+    assert not (tmp_path / "model.slt").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "init", "scale", "sparsity", "prune", "lock"),
+    [
+        ("dense", "ku", "none", 0.5, 0.0, 0.0),
+        ("sparse", "ku", "none", 0.75, 0.5, 0.0),
+        ("frozen", "ku", "none", 0.5, 0.25, 0.25),
+        ("frozen-80-skc", "skc", "layer", 0.5, 0.4, 0.4),
+        ("edge-popup", "skc", "layer", 0.5, 0.0, 0.0),
+        ("random", "skc", "layer", 0.5, 0.25, 0.25),
+    ],
+)
+def test_presets(
+    tmp_path: Path, preset: str, init: str, scale: str, sparsity: float, prune: float, lock: float
+) -> None:
+    sltpack("search", *SMALL, "--preset", preset, "-o", tmp_path / "run")
+    sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "model.slt")
+    source = load(tmp_path / "model.slt").source
+    assert (source.init, source.scale) == (init, scale)
+    assert source.kept == source.size - round(sparsity * source.size)
+    assert source.pruned == round(prune * source.size)
+    assert source.locked == round(lock * source.size)
+    assert checkpoint_reader.load(tmp_path / "run" / BEST).by_layer == (preset == "edge-popup")
+
+
+def test_random_supermasks_are_each_other_and_the_best_is_kept(tmp_path: Path) -> None:
+    options = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--method", "random", "--epochs", 4)
+    sltpack("search", *options, "-o", tmp_path)
+    history = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
+    reached = [entry["validation_accuracy"] for entry in history]
+    assert len(set(reached)) > 1
+    found = checkpoint_reader.load(tmp_path / BEST)
+    assert found.metrics["validation_accuracy"] == max(reached)
+    assert float(found.scores.min()) >= 0  # drawn, not learned
+    again = sltpack("search", *options, "-o", tmp_path, "--resume", "--json")
+    assert json.loads(again.stdout)["validation_accuracy"] == max(reached)
+
+
+def test_a_short_recipe_for_a_short_search(tmp_path: Path) -> None:
+    options = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--recipe", "short", "--epochs", 2)
+    settings = json.loads(sltpack("search", *options, "-o", tmp_path, "--json").stdout)["settings"]
+    assert (settings["epochs"], settings["learning_rate"]) == (2, 1.0)
+
+
+def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
+    data = ("--data", f"imagenet:{photos}", "--workers", 1)
+    options = ("--model", "imagenet-resnet18", "--width", 0.05, "--image-size", 32, "--batch-size", 8, "--epochs", 3)
+    sltpack("search", *options, *data, "-o", tmp_path / "run")
+    sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "model.slt")
+    assert dict(load(tmp_path / "model.slt").about)["classes"] == '["n01","n02"]'
+    scored = json.loads(sltpack("infer", tmp_path / "model.slt", *data, "--json").stdout)
+    assert scored["images"] == 8
+    assert scored["accuracy"] == checkpoint_reader.load(tmp_path / "run" / BEST).metrics["test_accuracy"]
+    both = sltpack("infer", tmp_path / "model.slt", *data, "--split", "all", "--predictions", tmp_path / "all.csv")
+    assert "of 48\n" in both.stdout
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 49
+    picture = photos / "val" / "n02" / "0.JPEG"
+    named = json.loads(sltpack("infer", tmp_path / "model.slt", "--image", picture, "--json").stdout)
+    rows = (tmp_path / "all.csv").read_text().splitlines()
+    (index,) = (n for n, file in enumerate(imagenet.load(photos, 32, 0).test.names) if n >= 4 and file == b"0.JPEG")  # type: ignore[attr-defined]
+    assert rows[1 + 40 + index].split(",")[4] == named[0]["classes"][0][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--data", "digits", "--workers", 2),
+            "--workers: expected imagenet:PATH as data, found digits; leave --workers out",
+        ),
+        (
+            ("--data", "imagenet:nowhere"),
+            "nowhere/train: expected a folder that can be read, found no such file or directory; check its name and "
+            "permissions",
+        ),
+        (("--data", "imagenet:"), "--data: expected one of cifar10, "),
+        (("--data", "digits", "--warmup", 100), "--warmup: expected a number of epochs below --epochs, found 100"),
+        (
+            ("--data", "digits", "--preset", "sparse", "--sparsity", 0.4),
+            "sparsity: expected 0.5..1, which these pruning and locking ratios can reach, found 0.4",
+        ),
+        (("--data", "digits", "--preset", "lucky"), "Invalid value for '--preset': 'lucky' is not one of 'dense', "),
+    ],
+)
+def test_wrong_calls(tmp_path: Path, words: tuple[object, ...], message: str) -> None:
+    refused = sltpack("search", "--model", "conv2", "-o", tmp_path / "run", *words, status=None)
+    assert message in refused.stderr
+    assert not (tmp_path / "run").exists()
