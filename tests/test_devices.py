@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sltpack.devices import choose_device
+from sltpack.devices import choose_device, multiplies_bfloat16
 from sltpack.errors import RequestError
 
 
@@ -28,3 +28,31 @@ def test_what_is_not_here(name: str, only_a_processor: None) -> None:
     assert str(caught.value) == (
         f"--device {name}: expected a device of this machine: cpu, found {name}; choose one of these or auto"
     )
+
+
+@pytest.mark.parametrize(
+    ("known", "fast"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": False, "avx2": True}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_taken_where_the_processor_has_instructions_for_it(
+    monkeypatch: pytest.MonkeyPatch, known: dict[str, bool], fast: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert multiplies_bfloat16(torch.device("cpu")) == fast
+    assert not multiplies_bfloat16(torch.device("mps"))
+
+
+def test_an_older_torch_tells_nothing_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not multiplies_bfloat16(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("capability", "fast"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_bfloat16_on_gpus(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], fast: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert multiplies_bfloat16(torch.device("cuda")) == fast
