@@ -2,7 +2,7 @@
 
     python docs/variants.py run --data-dir DATA --runs runs/variants            # goes on where it was stopped
     python docs/variants.py run --data-dir DATA --runs runs/variants --rows trained dense   # only these
-    python docs/variants.py table --runs runs/variants                          # Markdown, to docs/results.md
+    python docs/variants.py table --runs runs/variants   # into docs/results.md, with docs/variants.svg and .jsonl
 
 Everything is done by the commands that a user has; what the table says is read from the checkpoints and packed files.
 """
@@ -10,10 +10,13 @@ Everything is done by the commands that a user has; what the table says is read 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+import draw_curves
 
 from sltpack import account, load
 from sltpack.checkpoint_reader import load_any
@@ -52,6 +55,7 @@ def main() -> None:
                 run(arguments, row, seed)
     else:
         write_table(table(arguments.runs, arguments.seeds))
+        draw_variants(arguments.runs, arguments.seeds[0])
 
 
 def run(arguments: argparse.Namespace, row: str, seed: int) -> None:
@@ -100,6 +104,19 @@ def write_table(lines: list[str]) -> None:
     _, _, after = rest.partition(end)
     PAGE.write_text(before + begin + "\n".join(lines) + "\n" + end + after, "utf-8")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def draw_variants(runs: Path, seed: int) -> None:
+    """Draws the validation accuracy of one seed's runs over the epochs."""
+    found = {row: runs / f"{row}-{seed}" / "metrics.jsonl" for row in ROWS}
+    curves = {_label(row): draw_curves.read(path) for row, path in found.items() if path.exists()}
+    PAGE.with_name("variants.svg").write_text(draw_curves.draw(curves), "utf-8")
+    lines = [json.dumps({"name": name, "validation_accuracy": values}) for name, values in curves.items()]
+    PAGE.with_name("variants.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _label(row: str) -> str:
+    return "weight training" if row == "trained" else row
 
 
 def _mean(numbers: list[float]) -> str:

@@ -84,6 +84,10 @@ def of_recipe(name: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         given: values by option; None for what was not given.
 
     Returns:
-        Values for every option of a recipe and every one given.
+        Values for every option of a recipe and every one given; a warm-up that is not given takes at most a third
+        of the epochs.
     """
-    return {**given, **RECIPES[name][kind], **{option: value for option, value in given.items() if value is not None}}
+    filled = {**given, **RECIPES[name][kind], **{option: value for option, value in given.items() if value is not None}}
+    if given.get("warmup") is None:
+        filled["warmup"] = min(filled["warmup"], filled["epochs"] // 3)
+    return filled

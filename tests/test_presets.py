@@ -72,6 +72,12 @@ def test_a_recipe_makes_settings(name: str) -> None:
     assert Settings(sparsity=0.5, **of_recipe(name, "search", {})).method == "edge-popup"
 
 
+@pytest.mark.parametrize(("epochs", "warmup"), [(100, 5), (15, 5), (9, 3), (3, 1), (2, 0), (1, 0)])
+def test_a_warmup_leaves_room_for_the_rest(epochs: int, warmup: int) -> None:
+    assert of_recipe("paper", "train", {"epochs": epochs, "warmup": None})["warmup"] == warmup
+    assert of_recipe("paper", "train", {"epochs": epochs, "warmup": 0})["warmup"] == 0
+
+
 def test_the_papers_recipe() -> None:
     assert of_recipe(DEFAULT_RECIPE, "search", {}) == {
         "epochs": 100,

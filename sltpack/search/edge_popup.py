@@ -117,7 +117,7 @@ class EdgePopup:
             selector.select(self.scores[part])
         supermask = self._supermask()
         self._steps.follow([supermask[layer.part] for layer in self._layers])
-        # The sum makes +0.0 of the -0.0 that is left of a negative weight; a selection (where) takes five times as long.
+        # The sum makes +0.0 of the -0.0 that is left of a negative weight; torch.where takes five times as long.
         torch.mul(self._units, supermask, out=self._chosen).add_(0.0)
         for layer, step in zip(self._layers, self._steps.of_layers, strict=True):
             layer.units.scatter_(0, layer.places, self._chosen[layer.part])
@@ -132,11 +132,12 @@ class EdgePopup:
         weight were multiplied by |s| (Ramanujan et al. 2020, equation 2).
         """
         for layer, step in zip(self._layers, self._steps.of_layers, strict=True):
-            assert layer.weight.grad is not None
-            of_weights = layer.weight.grad
+            part, of_weights = self._gradient[layer.part], layer.weight.grad
+            if of_weights is None:  # of a layer that the model defines but does not use
+                part.zero_()
+                continue
             if of_weights.stride() != layer.weight.stride():
                 of_weights = torch.empty_like(layer.weight).copy_(of_weights)
-            part = self._gradient[layer.part]
             torch.index_select(_in_memory_order(of_weights), 0, layer.places, out=part)
             part.mul_(step)
             layer.weight.grad = None

@@ -14,7 +14,7 @@ from torch import nn
 
 from .. import header as headers
 from ..checkpoints import Checkpoint, Kept, TrainedNetwork
-from ..data.images import ImageData, LabelledImages, split
+from ..data.images import VALIDATION_SHARE, ImageData, LabelledImages, split
 from ..devices import multiplies_bfloat16
 from ..errors import RequestError, SltpackError, one_line
 from ..evaluation import predict
@@ -202,14 +202,16 @@ def _run(
     if settings.precision == "auto":
         settings = replace(settings, precision="bfloat16" if multiplies_bfloat16(device) else "float32")
     everything = {**asdict(settings), **noted}
-    if place.tensorboard:
-        require_tensorboard()
-    _require_same(team, {**headers.source_parts(source), **everything})
-    _require_share(team, settings.batch_size)
+    alike = {**headers.source_parts(source), **everything}
+    team.require_same({name: value for name, value in alike.items() if name != "date"})
+    _require_share(team, settings.batch_size, len(data.train) - len(data.train) // VALIDATION_SHARE)
 
     def begun() -> Kept:
-        if place.resume and is_begun(folder):
+        if place.tensorboard:
+            require_tensorboard()
+        if place.resume:
             remove_leftovers(folder)
+        if place.resume and is_begun(folder):
             return load_last(folder, method.load, source, everything, buffers(model))
         require_unused(folder)
         make_folder(folder)
@@ -230,6 +232,7 @@ def _run(
             network = torch.compile(network)  # type: ignore[assignment]
         stepper = make_stepper(network, method, settings, momentum)
         run = _Run(settings, everything, place, training, validation, model, stepper)
+        _count_batches(model, len(history) * run.steps)
         _epochs(run, history)
         return _finish(run, data.test)
     except KeyboardInterrupt as error:
@@ -324,24 +327,13 @@ def _accuracy(run: _Run, images: LabelledImages, note: str | None = None) -> flo
     return int(run.team.sum(right)) / len(images)
 
 
-def _require_same(team: Team, ours: dict[str, Any]) -> None:
-    theirs = team.from_leader(lambda: ours)
-    for name in ours:
-        if ours[name] != theirs[name] and name != "date":
-            raise RequestError(
-                f"process {team.share.index}: {name}",
-                expected="the same in all processes",
-                found="another than in the first",
-                remedy="start all with the same command and data",
-            )
-
-
-def _require_share(team: Team, batch_size: int) -> None:
-    if batch_size % team.share.count:
+def _require_share(team: Team, batch_size: int, images: int) -> None:
+    size = min(batch_size, images)
+    if size % team.share.count:
         raise RequestError(
             "--batch-size",
             expected=f"a multiple of the {team.share.count} processes",
-            found=str(batch_size),
+            found=f"{size}, all of the training images" if size < batch_size else str(size),
             remedy="choose another",
         )
 
@@ -368,3 +360,11 @@ def _restore(model: nn.Module, kept: Kept) -> None:
     own = buffers(model)
     for name, values in kept.buffers.items():
         own[name].copy_(values)
+
+
+def _count_batches(model: nn.Module, steps: int) -> None:
+    """Has BatchNorm layers go on counting, which matters where one takes the mean over all batches so far."""
+    for module in model.modules():
+        count = getattr(module, "num_batches_tracked", None)
+        if steps and isinstance(count, torch.Tensor):
+            count.fill_(steps)

@@ -111,7 +111,7 @@ class Stepper:
                 f"a step with {len(labels)} images",
                 expected="a model that can be trained on them",
                 found=f"{type(error).__name__}: {error}",
-                remedy="choose another --batch-size or model",
+                remedy="choose another --batch-size or model, or see what ended the other processes, if any",
             ) from error
         return scores, loss
 

@@ -383,7 +383,7 @@ def test_a_batch_too_small_for_batch_norm(few_digits: ImageData, small_source: S
     assert str(caught.value).startswith(
         "a step with 1 images: expected a model that can be trained on them, found ValueError: Expected more than 1 value"
     )
-    assert str(caught.value).endswith("; choose another --batch-size or model")
+    assert "; choose another --batch-size or model" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -446,3 +446,16 @@ def test_a_sparsity_out_of_reach(few_digits: ImageData, small_source: SourceMake
     with pytest.raises(RequestError, match=r"^sparsity: expected 0\.25"):
         search(small_source(), few_digits, replace(SETTINGS, sparsity=0.9), tmp_path, device=CPU)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_that_the_model_does_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "idle_model.py").write_text(
+        "from torch import nn\n\nclass Idle(nn.Module):\n    def __init__(self, classes):\n        super().__init__()\n"
+        "        self.idle = nn.Linear(64, 8, bias=False)\n        self.used = nn.Linear(64, classes, bias=False)\n"
+        "    def forward(self, x):\n        return self.used(x.flatten(1))\n\n"
+        "def build(width, classes, input_shape):\n    return Idle(classes)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = search_images("idle_model:build", "digits", tmp_path / "run", replace(SETTINGS, weight_decay=0.0))
+    idle, _ = found.scores.split([layer.searched for layer in found.source.layers])
+    assert torch.equal(idle, first_scores(found.source, 0)[: len(idle)])
