@@ -9,7 +9,8 @@ import torch
 class Selector:
     """Selects a fixed number of scores, step after step, in memory that it takes once.
 
-    Fresh memory of this size costs a processor more than the selection itself, page by page.
+    Fresh memory of this size costs a processor more than the selection itself, page by page; and products of bools
+    and floats, ten times as much as products of floats.
 
     Args:
         size: how many scores there are.
@@ -17,15 +18,14 @@ class Selector:
         device: where the scores are.
 
     Attributes:
-        kept: the supermask of the last selection, bool [size], with exactly `count` ones.
+        kept: the supermask of the last selection, 1.0 or 0.0, float32 [size], with exactly `count` ones.
         threshold: the size of the smallest score kept, float32 []; infinity where none is.
     """
 
     def __init__(self, size: int, count: int, device: torch.device) -> None:
-        self.kept = torch.zeros(size, dtype=torch.bool, device=device)
+        self.kept = torch.zeros(size, device=device)
         self.threshold = torch.tensor(torch.inf, device=device)
         self._count = count
-        self._sizes = torch.empty(size, device=device)
         self._on_cpu = device.type == "cpu"
         self._sorted = np.empty(size if self._on_cpu else 0, np.float32)
 
@@ -38,33 +38,32 @@ class Selector:
         Returns:
             `kept`, which the next selection overwrites.
         """
-        if self._count:
-            torch.abs(scores.detach(), out=self._sizes)
-            self.threshold = self._smallest_kept()
-            torch.ge(self._sizes, self.threshold, out=self.kept)
-            self._leave_out_last_ties()
+        if not self._count:
+            return self.kept
+        sizes = torch.abs(scores.detach(), out=self.kept)  # where the supermask is written later
+        if self._on_cpu:
+            self._select_here(sizes, scores)
+        else:
+            self._select_elsewhere(sizes)
         return self.kept
 
-    def _smallest_kept(self) -> torch.Tensor:
-        dropped = self.kept.numel() - self._count
-        if not self._on_cpu:
-            # Its radix sort takes a fraction of what kthvalue takes there, and nothing waits for its result.
-            return self._sizes.sort().values[dropped]
-        # On a CPU, torch's selection takes twenty times as long as NumPy's.
-        np.copyto(self._sorted, self._sizes.numpy())
-        self._sorted.partition(dropped)
-        return torch.tensor(self._sorted[dropped])
+    def _select_here(self, sizes: torch.Tensor, scores: torch.Tensor) -> None:
+        dropped = sizes.numel() - self._count
+        np.copyto(self._sorted, sizes.numpy())
+        self._sorted.partition(dropped)  # torch's own selection takes twenty times as long on a CPU
+        self.threshold = torch.tensor(self._sorted[dropped])
+        torch.ge(sizes, self.threshold, out=self.kept)
+        extra = np.count_nonzero(self._sorted[:dropped] == self._sorted[dropped])
+        if extra:
+            ties = np.flatnonzero(np.abs(scores.detach().numpy()) == self._sorted[dropped])
+            self.kept[torch.from_numpy(ties[ties.size - extra :])] = 0
 
-    def _leave_out_last_ties(self) -> None:
-        if self._on_cpu:
-            if np.count_nonzero(self.kept.numpy()) > self._count:
-                ties = np.flatnonzero(self._sizes.numpy() == self.threshold.numpy())
-                extra = np.count_nonzero(self.kept.numpy()) - self._count
-                self.kept[torch.from_numpy(ties[ties.size - extra :])] = False
-            return
-        # The same without a look at the number of ties, for which the device would have to be waited for.
-        ties_so_far = torch.eq(self._sizes, self.threshold).flip(0).cumsum(0).flip(0)
-        self.kept &= (self._sizes > self.threshold) | (ties_so_far > self.kept.sum() - self._count)
+    def _select_elsewhere(self, sizes: torch.Tensor) -> None:
+        """Selects without a look at any number, for which a GPU would have to be waited for."""
+        self.threshold = sizes.sort().values[sizes.numel() - self._count]  # a radix sort, faster there than kthvalue
+        larger, equal = sizes > self.threshold, sizes == self.threshold
+        wanted = self._count - larger.sum()
+        self.kept.copy_(larger | (equal & (equal.cumsum(0) <= wanted)))
 
 
 def select(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, float]:
@@ -79,4 +78,4 @@ def select(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, float]:
         (infinity where none is).
     """
     selector = Selector(scores.numel(), count, scores.device)
-    return selector.select(scores), float(selector.threshold)
+    return selector.select(scores) > 0, float(selector.threshold)

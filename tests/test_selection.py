@@ -48,7 +48,7 @@ def test_a_selector_starts_afresh_each_time(count: int) -> None:
     for _ in range(5):
         scores = torch.randint(-20, 20, (100,), generator=random).float()
         before = scores.clone()
-        assert selector.select(scores).tolist() == slow_select(scores.tolist(), count)
+        assert selector.select(scores).bool().tolist() == slow_select(scores.tolist(), count)
         assert torch.equal(scores, before)
 
 

@@ -6,6 +6,7 @@ Both are set up by the code that a run uses, and take whole steps, the augmentat
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -27,6 +28,7 @@ from sltpack.sources import make_source, searched_kept
 
 Pairs = Callable[..., None]
 BATCH = 128
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DEVICE = choose_device("auto")
 PRECISION = "bfloat16" if multiplies_bfloat16(DEVICE) else "float32"
 
@@ -67,8 +69,18 @@ def steps(name: str, freeze: float | None, init: str = "skc") -> Callable[[], ob
     return step
 
 
+@pytest.fixture(autouse=True)
+def all_cores() -> Iterator[None]:
+    """Takes every core, as the command does; the other tests take one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(CORES)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("freeze", [0.0, 0.5, 0.8])
 @pytest.mark.parametrize("model", ["conv6", "resnet18"])
 def test_a_step_of_the_search(pairs: Pairs, model: str, freeze: float) -> None:
-    what = f"step of the search of {model}, f = {freeze}, by one of weight training ({PRECISION}, batch {BATCH})"
+    how = f"{PRECISION}, batch {BATCH}, " + (f"{CORES} threads" if DEVICE.type == "cpu" else str(DEVICE))
+    what = f"step of the search of {model}, f = {freeze}, by one of weight training ({how})"
     pairs(steps(model, freeze), steps(model, None), what, rounds=31 if model == "conv6" else 7)

@@ -185,7 +185,7 @@ def test_the_steps_are_those_of_a_reader_bit_for_bit(
     random = np.random.default_rng(3)
     steps = _Steps(source, torch.device("cpu"))
     for density in (0.0, 0.001, 0.3, 0.7, 1.0):
-        supermasks = [torch.from_numpy(random.random(layer.searched) < density) for layer in source.layers]
+        supermasks = [torch.from_numpy(random.random(layer.searched) < density).float() for layer in source.layers]
         steps.follow(supermasks)
         layers = tuple(
             replace(layer, kept=layer.locked + int(bits.sum()))
