@@ -43,26 +43,30 @@ def batches() -> Iterator[Batch]:
         yield from images.training_batches(random.permutation(len(images)), BATCH, [epoch])
 
 
-def steps(name: str, freeze: float | None, init: str = "skc") -> Callable[[], object]:
+def steps(
+    name: str, freeze: float | None, precision: str = PRECISION, plain: bool = False, compiled: bool = False
+) -> Callable[[], object]:
     """Gives what takes one step: of weight training where there is no freezing ratio."""
     spec = models.spec(name, 1.0, 10, (3, 32, 32))
-    model = channels_last(models.build(spec).to(DEVICE)).train()
+    model = models.build(spec).to(DEVICE).train()
+    layout = torch.contiguous_format if plain else torch.channels_last
     ratios = Ratios("epl", *place(0.5, freeze or 0.0))
-    scale = "layer" if init == "skc" and freeze is not None else "none"
     method: Method
     settings: TrainingSettings
     if freeze is None:
-        source = make_source(spec, models.shapes(spec), init, scale, Seeds(0, 0), Ratios("epl", 0.0, 0.0))
-        settings = TrainingSettings(epochs=1, learning_rate=1e-4, precision=PRECISION)
-        method = WeightTraining(model, source)
+        source = make_source(spec, models.shapes(spec), "skc", "none", Seeds(0, 0), Ratios("epl", 0.0, 0.0))
+        settings = TrainingSettings(epochs=1, learning_rate=1e-4, precision=precision)
+        method = WeightTraining(model.to(memory_format=layout), source)  # type: ignore[call-overload]
     else:
-        source = make_source(spec, models.shapes(spec), init, scale, Seeds(0, 0), ratios)
-        settings = Settings(sparsity=0.5, epochs=1, precision=PRECISION)
-        method = EdgePopup(model, source, searched_kept(source, 0.5), first_scores(source, 0).to(DEVICE))
-    stepper, images = make_stepper(model, method, settings), batches()
+        source = make_source(spec, models.shapes(spec), "skc", "layer", Seeds(0, 0), ratios)
+        settings = Settings(sparsity=0.5, epochs=1, precision=precision)
+        method = EdgePopup(channels_last(model), source, searched_kept(source, 0.5), first_scores(source, 0).to(DEVICE))
+    network = torch.compile(model) if compiled else model
+    stepper, several = make_stepper(network, method, settings), batches()  # type: ignore[arg-type]
 
     def step() -> None:
-        stepper.step(*next(images), 0.0)
+        images, labels = next(several)
+        stepper.step(images.contiguous(memory_format=layout), labels, 0.0)
         if DEVICE.type == "cuda":
             torch.cuda.synchronize()
 
@@ -84,3 +88,19 @@ def test_a_step_of_the_search(pairs: Pairs, model: str, freeze: float) -> None:
     how = f"{PRECISION}, batch {BATCH}, " + (f"{CORES} threads" if DEVICE.type == "cpu" else str(DEVICE))
     what = f"step of the search of {model}, f = {freeze}, by one of weight training ({how})"
     pairs(steps(model, freeze), steps(model, None), what, rounds=31 if model == "conv6" else 7)
+
+
+@pytest.mark.parametrize(
+    ("what", "options"),
+    [
+        ("plain memory layout, float32", {"plain": True, "precision": "float32"}),
+        ("channels-last, float32", {"precision": "float32"}),
+        ("channels-last, bfloat16, compiled", {"compiled": True, "precision": "bfloat16"}),
+    ],
+)
+@pytest.mark.parametrize("model", ["conv6", "resnet18"])
+def test_a_step_of_weight_training_in_other_ways(
+    pairs: Pairs, model: str, what: str, options: dict[str, object]
+) -> None:
+    of_what = f"step of weight training of {model}, {what}, by channels-last, {PRECISION}, not compiled"
+    pairs(steps(model, None, **options), steps(model, None), of_what, rounds=7)  # type: ignore[arg-type]
