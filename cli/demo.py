@@ -8,7 +8,10 @@ from pathlib import Path
 
 import click
 
-_SEARCH = "search --model conv4 --width 0.5 --data digits --sparsity 0.5 --freeze 0.5 --epochs 16 --batch-size 32"
+_SEARCH = (
+    "search --model conv4 --width 0.5 --data digits --sparsity 0.5 --freeze 0.5 --epochs 16 --batch-size 32 "
+    "--precision float32"
+)
 _STEPS = (
     f"{_SEARCH} -o {{folder}}/run",
     "pack {folder}/run/ckpt.pt -o {folder}/digits.slt",

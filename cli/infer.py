@@ -59,9 +59,12 @@ def command(
 ) -> None:
     """Run a ticket: on a data set for its accuracy, or on image files for their classes.
 
+    FILE is a ticket, the name of one that comes with sltpack, or a ckpt.pt that a search or weight training left.
+
     \b
     Examples:
       sltpack infer conv6-cifar10 --data cifar10
+      sltpack infer runs/trained/ckpt.pt --data cifar10
       sltpack infer model.slt --data folder:photos --predictions out.csv
       sltpack infer model.slt --image cat.png dog.jpg
     """

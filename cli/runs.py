@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sltpack.header import SEED_LIMIT
-from sltpack.presets import DEFAULT_RECIPE, RECIPES
+from sltpack.presets import DEFAULT_RECIPE, PRECISIONS, RECIPES
 
 from . import options
 
@@ -56,7 +56,7 @@ def training_options() -> options.Decorator[Any]:
         ),
         click.option(
             "--precision",
-            type=click.Choice(["auto", "float32", "bfloat16"]),
+            type=click.Choice(PRECISIONS),
             default="auto",
             show_default=True,
             help="Of the training steps' products; auto is bfloat16 where the device multiplies it faster.",
@@ -104,8 +104,8 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
         as_json: whether to print an object.
         what: what was done, in a few words.
     """
+    from sltpack.progress import leads_here
     from sltpack.search import BEST
-    from sltpack.search.team import leads_here
 
     metrics = found.metrics
     if not leads_here():

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from sltpack import presets
 from sltpack.header import INITS, METHODS, SCALES
-from sltpack.presets import DEFAULT_PRESET, PRESETS
 
 from . import options, runs
 
@@ -19,8 +19,8 @@ from . import options, runs
 @options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt and metrics.jsonl.")
 @click.option(
     "--preset",
-    type=click.Choice(list(PRESETS)),
-    default=DEFAULT_PRESET,
+    type=click.Choice(list(presets.PRESETS)),
+    default=presets.DEFAULT_PRESET,
     show_default=True,
     help="Sets all of the following up to --threshold, where they are not given.",
 )
@@ -37,22 +37,22 @@ from . import options, runs
 @click.option("--scale", type=click.Choice(SCALES), help="Their scale.")
 @click.option(
     "--method",
-    type=click.Choice(["edge-popup", "random"]),
+    type=click.Choice(presets.METHODS),
     help="Search by edge-popup, or take the best of random supermasks, one an epoch.",
 )
 @click.option(
-    "--threshold", type=click.Choice(["global", "layer"]), help="One threshold for all layers, or one for each."
+    "--threshold", type=click.Choice(presets.THRESHOLDS), help="One threshold for all layers, or one for each."
 )
 @runs.training_options()
 @click.option("--freeze-seed", type=runs.SEED, help="Of the freezing.")
-@click.option("--score-seed", type=runs.SEED, help="Of the scores' start.")
+@click.option("--score-seed", type=runs.SEED, help="Of the scores' start, or of random supermasks.")
 @options.json_option()
 def command(model: str, data_name: str, output: Path, as_json: bool, preset: str, recipe: str, **chosen: Any) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
     A random part of the weights is frozen first, pruned or locked for good; only the rest is searched, by edge-popup
-    with one threshold for the whole network. Ctrl-C leaves a usable checkpoint; the same command with --resume goes
-    on.
+    with one threshold for the whole network unless other options say so. Ctrl-C leaves a usable checkpoint; the same
+    command with --resume goes on.
 
     \b
     Examples:
@@ -63,10 +63,9 @@ def command(model: str, data_name: str, output: Path, as_json: bool, preset: str
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.presets import of_preset, of_recipe
     from sltpack.search import Settings, search_images
 
-    chosen = of_recipe(recipe, "search", of_preset(preset, chosen))
+    chosen = presets.of_recipe(recipe, "search", presets.of_preset(preset, chosen))
     names = (*runs.TRAINING_SETTINGS, "sparsity", "method", "threshold", "score_seed")
     settings = Settings(**{name: chosen.pop(name) for name in names})
     found = search_images(model, data_name, output, settings, **chosen)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sltpack.header import INITS
+from sltpack.presets import of_recipe
 
 from . import options, runs
 
@@ -31,7 +32,6 @@ def command(model: str, data_name: str, output: Path, as_json: bool, recipe: str
       sltpack train --model conv6 --data cifar10 --recipe short -o runs/trained
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
-    from sltpack.presets import of_recipe
     from sltpack.search import TrainingSettings, train_images
 
     chosen = of_recipe(recipe, "train", chosen)

@@ -6,6 +6,7 @@ python docs/draw_curves.py dense=runs/dense/metrics.jsonl frozen=runs/frozen/met
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Mapping
@@ -57,7 +58,7 @@ def draw(curves: Mapping[str, list[float]]) -> str:
         parts.append(f'<text x="{x(epoch):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{epoch}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">epoch</text>')
     labels = _apart({name: y(values[-1]) for name, values in curves.items()})
-    for (name, values), (colour, dashes) in zip(curves.items(), STYLES, strict=False):
+    for (name, values), (colour, dashes) in zip(curves.items(), itertools.cycle(STYLES), strict=False):
         points = " ".join(f"{x(epoch):.1f},{y(value):.1f}" for epoch, value in enumerate(values, 1))
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'

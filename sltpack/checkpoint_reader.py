@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,9 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     settings, metrics = values.get("settings"), values.get("metrics")
     if not isinstance(settings, dict) or not isinstance(metrics, dict) or not _is_history(metrics.get("history")):
         raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
+    for name, value in settings.items():
+        if not _is_setting(value):
+            raise wrong("settings", f"{shown(name)}, a number or text, or a list of texts", described(value))
     if type(metrics.get("epoch")) is not int:
         raise wrong("metrics", "epoch, a whole number", shown(metrics.get("epoch")))
     names = settings.get("class_names", [])
@@ -114,10 +118,17 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
 def _is_history(history: object) -> bool:
     return isinstance(history, list) and all(
         isinstance(entry, dict)
-        and "validation_accuracy" in entry
+        and {"epoch", "validation_accuracy"} <= set(entry)
         and all(isinstance(key, str) and type(number) in (int, float) for key, number in entry.items())
+        and all(map(math.isfinite, entry.values()))
         for entry in history
     )
+
+
+def _is_setting(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _is_utf8(text: object) -> bool:

@@ -70,6 +70,18 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: buffer for name, buffer in model.named_buffers() if name in persistent and buffer.is_floating_point()}
 
 
+def forget_statistics(model: nn.Module) -> None:
+    """Has BatchNorm layers begin their statistics anew, as the mean over all batches that follow.
+
+    Args:
+        model: any torch module; it is changed in place.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.momentum = None
+            module.reset_running_stats()
+
+
 def channels_last(model: nn.Module) -> nn.Module:
     """Puts a model's convolutions into the memory order in which they are fastest.
 

@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+METHODS = ("edge-popup", "random")
+"""How a supermask is found: by learning scores, or as the best of random ones, one an epoch."""
+THRESHOLDS = ("global", "layer")
+"""Whether one threshold holds for the whole network or one for each layer."""
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""What the training steps can multiply in."""
+
 _KU = {"init": "ku", "scale": "none", "ratios": "epl", "method": "edge-popup", "threshold": "global"}
 _SKC = {**_KU, "init": "skc", "scale": "layer"}
 
@@ -56,6 +63,11 @@ few epochs on two cores, with rates found by trial (docs/results.md, "Rates for 
 _FREEZING = ("freeze", "prune", "lock")
 
 
+def default_scale(init: str) -> str:
+    """Gives the scale that the paper takes with an initialiser: by the layer for SKC, none for KU."""
+    return {"skc": "layer"}.get(init, "none")
+
+
 def of_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Fills what was not given from a preset.
 
@@ -71,7 +83,7 @@ def of_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if any(given.get(option) is not None for option in _FREEZING):
         filled = {option: value for option, value in filled.items() if option not in _FREEZING}
     if given.get("init") not in (None, filled["init"]):
-        filled["scale"] = {"skc": "layer"}.get(given["init"], "none")
+        filled["scale"] = default_scale(given["init"])
     return {**given, **filled, **{option: value for option, value in given.items() if value is not None}}
 
 

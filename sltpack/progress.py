@@ -1,7 +1,8 @@
-"""Progress of long jobs on standard error: drawn in a terminal, silent in a pipe."""
+"""Progress of long jobs on standard error: drawn in a terminal by the first of several processes, silent in a pipe."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,15 +34,19 @@ class Bar:
             self.progress.update(self.task, advance=amount, note=one_line(note))
 
 
+def leads_here() -> bool:
+    """Tells whether this process is alone or the first of those that torchrun started, which shows and prints."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
-def bar(description: str, total: int, done: int = 0, hidden: bool = False) -> Iterator[Bar]:
+def bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
     """Shows how far a job is and how long it will still take.
 
     Args:
         description: what is done; plain text, of which a stranger's file may have chosen a part.
         total: how much there is to do, in any unit.
         done: how much of it is done at the start.
-        hidden: whether nothing is shown, as of all processes at one job but the first.
 
     Yields:
         The bar to advance.
@@ -56,5 +61,5 @@ def bar(description: str, total: int, done: int = 0, hidden: bool = False) -> It
         # In a narrow terminal, these words are what is cut.
         TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
-    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not (console.is_terminal and leads_here())) as progress:
         yield Bar(progress, progress.add_task(one_line(description), total=total, completed=done, note=""))

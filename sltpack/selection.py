@@ -60,7 +60,8 @@ class Selector:
 
     def _select_elsewhere(self, sizes: torch.Tensor) -> None:
         """Selects without a look at any number, for which a GPU would have to be waited for."""
-        self.threshold = sizes.sort().values[sizes.numel() - self._count]  # a radix sort, faster there than kthvalue
+        # A radix sort, which is faster there than kthvalue; a copy, so that the sorted scores do not stay in memory.
+        self.threshold = sizes.sort().values[sizes.numel() - self._count].clone()
         larger, equal = sizes > self.threshold, sizes == self.threshold
         wanted = self._count - larger.sum()
         self.kept.copy_(larger | (equal & (equal.cumsum(0) <= wanted)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ from torch import nn
 from .errors import FormatError, RequestError, reason, shown
 from .files import open_plain, write_atomically
 
-HOW_TO_MAKE = "make one with sltpack search"
+HOW_TO_MAKE = "make one with sltpack search or train"
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
@@ -55,8 +56,11 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
         raise RequestError(path, expected="a checkpoint", found=reason(error), remedy=HOW_TO_MAKE) from error
     try:
         with stream, warnings.catch_warnings():
+            _require_stored(path, stream)
             warnings.simplefilter("ignore")  # what torch warns of in a stranger's file ends in an error below
             values = torch.load(stream, map_location="cpu", weights_only=True)
+    except FormatError:
+        raise
     except pickle.UnpicklingError as error:
         raise FormatError(
             path,
@@ -69,7 +73,7 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
         raise FormatError(path, expected="a checkpoint", found=found, remedy=HOW_TO_MAKE) from error
     if not isinstance(values, dict) or values.get("format") != form:
         found = "another tool's checkpoint, without scores" if isinstance(values, dict) else type(values).__name__
-        raise FormatError(path, expected="a checkpoint of sltpack search", found=found, remedy=HOW_TO_MAKE)
+        raise FormatError(path, expected="a checkpoint of sltpack", found=found, remedy=HOW_TO_MAKE)
     if type(values.get("version")) is not int or values["version"] not in versions:
         raise FormatError(
             path,
@@ -78,6 +82,32 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
             remedy="use the sltpack that wrote it",
         )
     return values
+
+
+def _require_stored(path: Path, stream: BinaryIO) -> None:
+    """Makes sure that a file holds no more than it is long, before torch takes memory for what it claims to hold.
+
+    Raises:
+        FormatError: it is no archive of torch.save, or its parts are compressed or overlap.
+    """
+    try:
+        parts = zipfile.ZipFile(stream).infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise FormatError(
+            path,
+            expected="a checkpoint of tensors and plain values",
+            found="a pickle that names code to run, or a damaged file",
+            remedy=HOW_TO_MAKE,
+        ) from error
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    if sum(part.file_size for part in parts) > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise FormatError(
+            path,
+            expected="parts that are stored as they are, as torch.save does",
+            found="parts that are larger than the file",
+            remedy=HOW_TO_MAKE,
+        )
 
 
 def is_plain(value: object) -> TypeGuard[torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_pickle_that_would_run_code(tmp_path: Path, save: Callable[[object, Pa
         checkpoint_reader.load(path)
     assert str(caught.value) == (
         f"{path}: expected a checkpoint of tensors and plain values, found a pickle that names code to run, or a damaged "
-        "file; make one with sltpack search"
+        "file; make one with sltpack search or train"
     )
     assert not proof.exists()
 
@@ -115,18 +116,18 @@ def test_a_ticket_is_packed_already(run: tuple[Path, Checkpoint], tmp_path: Path
 
 def test_another_tools_checkpoint(tmp_path: Path) -> None:
     assert refusal(tmp_path, {"state_dict": {"conv1.weight": torch.zeros(3)}}) == (
-        ": expected a checkpoint of sltpack search, found another tool's checkpoint, without scores; make one with "
-        "sltpack search"
+        ": expected a checkpoint of sltpack, found another tool's checkpoint, without scores; make one with "
+        "sltpack search or train"
     )
     assert refusal(tmp_path, torch.zeros(3)) == (
-        ": expected a checkpoint of sltpack search, found Tensor; make one with sltpack search"
+        ": expected a checkpoint of sltpack, found Tensor; make one with sltpack search or train"
     )
 
 
 def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
     searched = len(values["scores"])
     expected = f"float32 [{searched}], one for each searched weight"
-    made = "; make one with sltpack search"
+    made = "; make one with sltpack search or train"
     for change, message in (
         ({"scores": None}, f": scores: expected {expected}, found none{made}"),
         ({"scores": torch.zeros(3)}, f": scores: expected {expected}, found float32 [3]{made}"),
@@ -202,7 +203,7 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
 def test_a_file_that_is_cut(run: tuple[Path, Checkpoint], tmp_path: Path, length: int) -> None:
     path = tmp_path / "cut.pt"
     path.write_bytes((run[0] / BEST).read_bytes()[:length])
-    with pytest.raises(FormatError, match=r"make one with sltpack search$"):
+    with pytest.raises(FormatError, match=r"make one with sltpack search or train$"):
         checkpoint_reader.load(path)
 
 
@@ -242,5 +243,57 @@ def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
         checkpoint_reader.load(tmp_path / "none.pt")
     assert str(caught.value) == (
-        f"{tmp_path / 'none.pt'}: expected a checkpoint, found no such file or directory; make one with sltpack search"
+        f"{tmp_path / 'none.pt'}: expected a checkpoint, found no such file or directory; make one with sltpack search or train"
     )
+
+
+def test_a_small_file_that_would_take_much_memory(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pt"
+    values = torch.load(run[0] / BEST, weights_only=True)
+    torch.save({**values, "more": torch.zeros(1 << 20)}, tmp_path / "large.pt")
+    with zipfile.ZipFile(tmp_path / "large.pt") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for part in plain.infolist():
+            packed.writestr(part.filename, plain.read(part))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(FormatError) as caught:
+        checkpoint_reader.load(path)
+    assert str(caught.value) == (
+        f"{path}: expected parts that are stored as they are, as torch.save does, found parts that are larger than the "
+        "file; make one with sltpack search or train"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"settings": {"epochs": torch.zeros(3)}},
+            ": settings: expected 'epochs', a number or text, or a list of texts, found float32 [3]; make one with "
+            "sltpack search or train",
+        ),
+        (
+            {"metrics": {"epoch": 1, "history": [{"validation_accuracy": 0.5}]}},
+            ": settings and metrics: expected values by name, with a history of numbers by name, found others; make one "
+            "with sltpack search or train",
+        ),
+        (
+            {"metrics": {"epoch": 1, "history": [{"epoch": 1, "validation_accuracy": float("nan")}]}},
+            ": settings and metrics: expected values by name, with a history of numbers by name, found others; make one "
+            "with sltpack search or train",
+        ),
+        ({"by_layer": 1}, ": by_layer: expected true or false, found 1; make one with sltpack search or train"),
+    ],
+)
+def test_values_that_would_fail_later(
+    tmp_path: Path, values: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    assert refusal(tmp_path, {**values, **change}) == message
+
+
+def test_a_checkpoint_of_version_1_is_read(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    values = torch.load(run[0] / BEST, weights_only=True)
+    values.pop("by_layer")
+    torch.save({**values, "version": 1}, tmp_path / "old.pt")
+    old = checkpoint_reader.load(tmp_path / "old.pt")
+    assert torch.equal(old.scores, run[1].scores)
+    assert not old.by_layer

@@ -42,14 +42,9 @@ def test_what_is_not_here(name: str, only_a_processor: None) -> None:
 def test_bfloat16_is_taken_where_the_processor_has_instructions_for_it(
     monkeypatch: pytest.MonkeyPatch, known: dict[str, bool], fast: bool
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
     assert multiplies_bfloat16(torch.device("cpu")) == fast
     assert not multiplies_bfloat16(torch.device("mps"))
-
-
-def test_an_older_torch_tells_nothing_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert not multiplies_bfloat16(torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("capability", "fast"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])

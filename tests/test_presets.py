@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from sltpack import presets
 from sltpack.header import INITS, METHODS, SCALES
 from sltpack.presets import DEFAULT_PRESET, DEFAULT_RECIPE, PRESETS, RECIPES, of_preset, of_recipe
 from sltpack.ratios import place
-from sltpack.search import Settings, TrainingSettings, settings
+from sltpack.search import Settings, TrainingSettings
 
 OPTIONS = ("sparsity", "freeze", "prune", "lock", "ratios", "init", "scale", "method", "threshold")
 NONE: dict[str, Any] = dict.fromkeys(OPTIONS)
@@ -22,8 +23,8 @@ def test_a_preset_sets_everything_to_something_that_can_be(name: str) -> None:
     assert filled["ratios"] in METHODS
     assert filled["init"] in INITS
     assert filled["scale"] in SCALES
-    assert filled["method"] in settings.METHODS
-    assert filled["threshold"] in settings.THRESHOLDS
+    assert filled["method"] in presets.METHODS
+    assert filled["threshold"] in presets.THRESHOLDS
     if filled["freeze"] is None:
         prune, lock = filled["prune"], filled["lock"]
     else:

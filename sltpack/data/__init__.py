@@ -32,7 +32,8 @@ def load(
         data_dir: the folder that holds the CIFAR files; without it they are kept in the user's cache folder, and
             downloaded once. Other data sets make no use of it.
         image_size: of a folder of images: the height and width, in pixels, to which all are scaled and cropped.
-        workers: how many processes read the images of "imagenet:PATH"; without it, one for each core.
+        workers: how many processes read the images of "imagenet:PATH"; without it, one for each core
+            that this process has.
 
     Returns:
         The training and test images.
@@ -69,8 +70,9 @@ def load(
 
 
 def _cores() -> int:
-    """Gives the number of cores that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Gives the number of cores that this process may use, its share where torchrun started several."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def fixed_classes(name: str) -> tuple[str, ...]:
@@ -105,6 +107,7 @@ def read_image(name: str, path: Path, shape: tuple[int, int, int]) -> NDArray[np
     from . import folders, imagenet
 
     _, height, width = shape
+    folders.require_memory(path, (height, width, shape[0]))
     if name == "imagenet" and shape == (3, height, height):
         return imagenet.evaluation_pixels(path, width)
     return folders.read_image(path, shape)

@@ -56,7 +56,7 @@ def load(path: Path, image_size: int | None) -> ImageData:
     images = [*train, *test]
     with bar(f"read {path.name}", len(images) * (1 if image_size else 2)) as running:
         size = (image_size, image_size) if image_size else _common_size(images, running)
-        _require_memory(path, (len(images), *size, 3))
+        require_memory(path, (len(images), *size, 3))
         return ImageData(_read(train, names, size, running), _read(test, names, size, running))
 
 
@@ -82,7 +82,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
             found=f"one of {channels}",
             remedy="run the model from Python on an array of your own",
         )
-    _require_memory(path, (height, width, channels))
+    require_memory(path, (height, width, channels))
     return _pixels(path, channels, (height, width))
 
 
@@ -150,7 +150,16 @@ def _pixels(path: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint
         return np.array(fitted, np.uint8).reshape(height, width, channels)
 
 
-def _require_memory(path: Path, shape: tuple[int, ...]) -> None:
+def require_memory(path: Path, shape: tuple[int, ...]) -> None:
+    """Makes sure that pixels fit in memory, before it is taken.
+
+    Args:
+        path: what to name in an error.
+        shape: of the pixels, one byte each.
+
+    Raises:
+        DataError: they do not.
+    """
     needed = int(np.prod(shape, dtype=object))
     if needed > BYTES_LIMIT:
         raise DataError(

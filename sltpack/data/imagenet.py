@@ -16,7 +16,7 @@ from ..errors import RequestError, require_positive
 from ..progress import Bar, bar
 from .crops import cut, middle_box, random_box
 from .folders import DEVIATION, MEAN
-from .images import WHOLE, Batch, ImageData, Share, normalise
+from .images import WHOLE, Batch, ImageData, Normaliser, Share
 from .pictures import class_files, class_names, opened, require_same_classes
 from .workers import in_workers
 
@@ -176,11 +176,12 @@ class _Pass:
         """Gives the first `count` batches."""
         device = self.images.device
         pinned = device.type == "cuda"
+        normalise = Normaliser(MEAN, DEVIATION, device)
         for number, pixels in enumerate(in_workers(self.pixels, count, self.images.workers, pinned)):
             labels = self.images.labels[torch.from_numpy(self.order[self._places(number)])]
             # Sent as bytes, a quarter of what the normalised images take.
             moved = pixels.to(device, non_blocking=True)
-            yield normalise(moved, MEAN, DEVIATION), labels.to(device, non_blocking=True)
+            yield normalise(moved), labels.to(device, non_blocking=True)
 
     def pixels(self, number: int) -> torch.Tensor:
         """Reads a batch, uint8 [B, side, side, 3]."""

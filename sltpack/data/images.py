@@ -84,7 +84,8 @@ class LabelledImages(Protocol):
         Args:
             order: indices of images, int64.
             size: images of a batch, over all processes.
-            chance: where the augmentation comes from: what is made of an image depends on this and its place alone.
+            chance: where the augmentation comes from: what is made of an image depends on this, its place and the
+                length of the order, and on nothing else.
             share: the part of each batch that is wanted.
 
         Yields:
@@ -136,13 +137,14 @@ class Images:
         return digest.hexdigest()
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Makes network input of pixels, as `normalise` does."""
-        return normalise(pixels, self.mean, self.deviation)
+        """Makes network input of pixels, as `Normaliser` does: uint8 [B, H, W, C] to float32 [B, C, H, W]."""
+        return Normaliser(self.mean, self.deviation, pixels.device)(pixels)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Gives the images as they are, in order, `size` at a time."""
+        normalise = Normaliser(self.mean, self.deviation, self.pixels.device)
         for start in range(0, len(self), size):
-            yield self.normalise(self.pixels[start : start + size]), self.labels[start : start + size]
+            yield normalise(self.pixels[start : start + size]), self.labels[start : start + size]
 
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
@@ -151,10 +153,11 @@ class Images:
         device = self.pixels.device
         shifts = draw_shifts(len(order), self.shape, self.flips, np.random.default_rng(chance)).to(device)
         index = torch.from_numpy(order).to(device)
+        normalise = Normaliser(self.mean, self.deviation, device)
         for start in range(0, len(order) - size + 1, size):
             part = slice(start + share.of(size).start, start + share.of(size).stop)
             pixels = augment(self.pixels[index[part]], shifts[part])
-            yield self.normalise(pixels), self.labels[index[part]]
+            yield normalise(pixels), self.labels[index[part]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,21 +168,25 @@ class ImageData:
     test: LabelledImages
 
 
-def normalise(pixels: torch.Tensor, mean: Sequence[float], deviation: Sequence[float]) -> torch.Tensor:
-    """Makes network input of pixels.
+class Normaliser:
+    """Makes network input of pixels: (pixels / 255 - mean) / deviation.
+
+    The numbers are put on the device once, since a copy to a GPU waits for it.
 
     Args:
-        pixels: uint8 [B, H, W, C], on any device.
         mean: of each channel, in units of the full range.
         deviation: of each channel, in the same units.
-
-    Returns:
-        (pixels / 255 - mean) / deviation, float32 [B, C, H, W] in channels-last memory.
+        device: where the pixels are.
     """
-    middle = torch.tensor(mean, dtype=torch.float32, device=pixels.device)
-    spread = torch.tensor(deviation, dtype=torch.float32, device=pixels.device)
-    scaled = pixels.to(torch.float32).div_(255).sub_(middle).div_(spread)  # (B, H, W, C)
-    return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float], device: torch.device) -> None:
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
+        self._deviation = torch.tensor(deviation, dtype=torch.float32, device=device)
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Gives float32 [B, C, H, W] in channels-last memory for uint8 [B, H, W, C]."""
+        scaled = pixels.to(torch.float32).div_(255).sub_(self._mean).div_(self._deviation)  # (B, H, W, C)
+        return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
 
 
 def split(images: Own, seed: int) -> tuple[Own, Own]:

@@ -196,10 +196,13 @@ class EdgePopup:
         """Reads a state.
 
         Raises:
-            RequestError: there is no such file.
-            FormatError: it is damaged, or no search's.
+            RequestError: the file is a training's.
+            FormatError: it is damaged.
         """
-        return checkpoint_reader.load(path, max(self._source.size, MAX_WEIGHTS))
+        kept = checkpoint_reader.load_any(path, max(self._source.size, MAX_WEIGHTS))
+        if not isinstance(kept, Checkpoint):
+            raise RequestError(path, expected="a search", found="a training of weights", remedy="choose another folder")
+        return kept
 
     def _supermask(self) -> torch.Tensor:
         if len(self._selectors) == 1:

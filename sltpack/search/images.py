@@ -13,13 +13,14 @@ from ..checkpoints import Checkpoint, TrainedNetwork
 from ..devices import choose_device
 from ..errors import RequestError
 from ..header import MAX_WEIGHTS, ModelSpec, Ratios, Seeds, Source
+from ..presets import DEFAULT_PRESET, PRESETS, default_scale
 from ..ratios import place
 from ..sources import make_source
 from .loop import search, train
 from .settings import Settings, TrainingSettings
 from .team import team
 
-FREEZE = 0.5
+FREEZE: float = PRESETS[DEFAULT_PRESET]["freeze"]
 """The freezing ratio where none is asked for."""
 
 
@@ -80,10 +81,10 @@ def search_images(
     of_layers = _ratios(ratios, settings.sparsity, freeze, prune, lock)
     seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
     place_to_run = choose_device(device)
-    images = data.load(data_name, data_dir, image_size, workers)
-    scale = scale or {"skc": "layer"}.get(init, "none")
-    source, builder = _source(model, images, width, init, scale, seeds, of_layers, max_weights)
     with team(place_to_run) as processes:
+        images = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+        scale = default_scale(init) if scale is None else scale
+        source, builder = _source(model, images, width, init, scale, seeds, of_layers, max_weights)
         return search(
             source,
             images,
@@ -141,9 +142,9 @@ def train_images(
     """
     seeds = Seeds(settings.seed if weight_seed is None else weight_seed, 0)
     place_to_run = choose_device(device)
-    images = data.load(data_name, data_dir, image_size, workers)
-    source, builder = _source(model, images, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
     with team(place_to_run) as processes:
+        images = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+        source, builder = _source(model, images, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
         return train(
             source,
             images,

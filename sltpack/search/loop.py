@@ -17,10 +17,10 @@ from ..checkpoints import Checkpoint, Kept, TrainedNetwork
 from ..data.images import VALIDATION_SHARE, ImageData, LabelledImages, split
 from ..devices import multiplies_bfloat16
 from ..errors import RequestError, SltpackError, one_line
-from ..evaluation import predict
+from ..evaluation import BATCH_SIZE, predict
 from ..files import make_folder
 from ..header import Source
-from ..layers import buffers, channels_last
+from ..layers import buffers, channels_last, forget_statistics
 from ..models import build, try_out
 from ..progress import Bar, bar
 from ..sources import searched_kept
@@ -227,7 +227,7 @@ def _run(
         momentum = method.restore(start)
         seed = settings.seed_of("split")
         training, validation = (part.to(device) for part in split(data.train, seed))
-        network = team.join(model)
+        network = team.join(model, data.train.shape)
         if settings.compiled:
             network = torch.compile(network)  # type: ignore[assignment]
         stepper = make_stepper(network, method, settings, momentum)
@@ -252,10 +252,9 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
     total, folder = run.settings.epochs, run.place.folder
     if run.team.leads:
         write_metrics(folder, history)  # a run that was killed may have left it behind by a line
-    hidden = not run.team.leads
     with (
         Events(folder if run.place.tensorboard and run.team.leads else None, history) as events,
-        bar(run.name, run.steps * total, run.steps * len(history), hidden=hidden) as running,
+        bar(run.name, run.steps * total, run.steps * len(history)) as running,
     ):
         for epoch in range(len(history), total):
             best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
@@ -295,6 +294,7 @@ def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch, run.team.share.index]).integers(2**63)))
     if isinstance(run.method, EdgePopup) and not run.stepper.learns:
         run.method.draw(settings.seed_of("score"), epoch)
+        forget_statistics(run.model)
     losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
     measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
     run.stepper.network.train()
@@ -322,7 +322,8 @@ def _measured(run: _Run, losses: torch.Tensor, right: torch.Tensor, steps: int) 
 def _accuracy(run: _Run, images: LabelledImages, note: str | None = None) -> float:
     """Gives the share of right predictions, each process having looked at its share of the images."""
     own = images.take(run.team.share.of(len(images)))
-    classes = predict(run.model, own, note=note if run.team.leads else None)
+    size = min(run.settings.batch_size // run.team.share.count, BATCH_SIZE)
+    classes = predict(run.model, own, size, note=note)
     right = (classes == own.labels.cpu()).sum().to(run.place.device)
     return int(run.team.sum(right)) / len(images)
 

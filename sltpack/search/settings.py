@@ -9,13 +9,7 @@ from typing import Any
 
 from ..errors import RequestError
 from ..header import SEED_LIMIT
-
-METHODS = ("edge-popup", "random")
-"""How a supermask is found: by learning scores, or as the best of random ones, one an epoch."""
-THRESHOLDS = ("global", "layer")
-"""Whether one threshold holds for the whole network or one for each layer."""
-PRECISIONS = ("auto", "float32", "bfloat16")
-"""What the training steps can multiply in."""
+from ..presets import METHODS, PRECISIONS, THRESHOLDS
 
 _Check = tuple[str, bool, str]
 

@@ -69,7 +69,12 @@ class Stepper:
     def momentum(self) -> list[torch.Tensor] | None:
         """Gives the optimiser's memory, one tensor for each parameter; None before the first step."""
         found = [self.optimizer.state[parameter].get("momentum_buffer") for parameter in self.method.parameters]
-        return [tensor for tensor in found if tensor is not None] or None
+        if all(tensor is None for tensor in found):
+            return None
+        return [  # a weight that the model does not use has none, and keeps still
+            torch.zeros_like(parameter) if tensor is None else tensor
+            for parameter, tensor in zip(self.method.parameters, found, strict=True)
+        ]
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Takes one step.
@@ -85,10 +90,9 @@ class Stepper:
         Raises:
             RequestError: the model cannot be trained on so many images.
         """
-        if not self.learns:
-            with torch.no_grad():
-                return self._forward(images, labels)
         scores, loss = self._gradients(images, labels)
+        if not self.learns:
+            return scores, loss
         self.method.take_gradient()
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(done)
@@ -97,21 +101,22 @@ class Stepper:
         self.method.apply()
         return scores.detach(), loss.detach()
 
-    def _forward(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            scores = self.network(images)  # (B, classes)
-        return scores, functional.cross_entropy(scores.float(), labels)
-
     def _gradients(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        half = torch.autocast(images.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
         try:
-            scores, loss = self._forward(images, labels)
-            loss.backward()  # type: ignore[no-untyped-call]
+            with torch.set_grad_enabled(self.learns):
+                with half:
+                    scores = self.network(images)  # (B, classes)
+                loss = functional.cross_entropy(scores.float(), labels)
+            if self.learns:
+                loss.backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
+            remedy = "choose another --batch-size or model, or see what ended the other processes, if any"
             raise RequestError(
                 f"a step with {len(labels)} images",
                 expected="a model that can be trained on them",
                 found=f"{type(error).__name__}: {error}",
-                remedy="choose another --batch-size or model, or see what ended the other processes, if any",
+                remedy="leave --compile out, or install a C++ compiler" if self.settings.compiled else remedy,
             ) from error
         return scores, loss
 
@@ -138,6 +143,6 @@ def make_stepper(
         weight_decay=settings.weight_decay,
         fused=parameters[0].device.type in ("cpu", "cuda"),
     )
-    for parameter, buffer in zip(parameters, momentum or [], strict=False):
+    for parameter, buffer in zip(parameters, momentum, strict=True) if momentum else ():
         optimizer.state[parameter]["momentum_buffer"] = buffer
     return Stepper(settings, network, method, optimizer)

@@ -75,6 +75,22 @@ class Team:
         value: Value = made[0]
         return value
 
+    def leader_first(self, make: Callable[[], Value]) -> Value:
+        """Makes a value in every process, but in the leader first: it may download what the others then find.
+
+        Args:
+            make: makes the value.
+
+        Returns:
+            The value.
+
+        Raises:
+            SltpackError: as `make` does.
+        """
+        made: list[Value] = []
+        self.from_leader(lambda: made.append(make()))
+        return made[0] if made else make()
+
     def require_same(self, values: Mapping[str, Any]) -> None:
         """Makes sure that all processes were started alike, before any of them does something.
 
@@ -106,13 +122,14 @@ class Team:
                 distributed.all_reduce(numbers)
         return numbers
 
-    def join(self, model: nn.Module) -> nn.Module:
+    def join(self, model: nn.Module, shape: tuple[int, int, int] | None = None) -> nn.Module:
         """Makes a model whose gradients are the mean over all processes, as those of one with the whole batch.
 
         Args:
             model: the model, with the same weights in all processes; its BatchNorm layers take their statistics over
                 the whole batch from then on. Other layers that keep buffers while they train, a BatchNorm with a
                 forward pass of its own among them, see a process's share, and go on from the leader's in each step.
+            shape: channels, height and width of its images, where it may have weights that it does not use.
 
         Returns:
             The model to train with, around the given one.
@@ -123,7 +140,8 @@ class Team:
             if isinstance(module, _BATCH_NORMS) and type(module).forward is nn.BatchNorm2d.forward:
                 module.forward = _WholeBatchNorm(module, self.share.count)  # type: ignore[method-assign, assignment]
         with _others():
-            return nn.parallel.DistributedDataParallel(model)
+            left_out = shape is not None and _leaves_out(model, shape)
+            return nn.parallel.DistributedDataParallel(model, find_unused_parameters=left_out)
 
 
 ALONE = Team()
@@ -174,6 +192,16 @@ class _WholeBatchNorm:
         return normal.to(x.dtype)
 
 
+def _leaves_out(model: nn.Module, shape: tuple[int, int, int]) -> bool:
+    """Tells whether a model has weights that it does not use, for whose gradients the processes would wait."""
+    model.eval()  # a trial must not move BatchNorm's statistics
+    images = torch.zeros(2, *shape, device=next(model.parameters()).device)  # (2, C, H, W)
+    model(images).sum().backward()
+    left_out = any(parameter.grad is None for parameter in model.parameters())
+    model.zero_grad()
+    return left_out
+
+
 class _Sum(torch.autograd.Function):
     """The sum of a tensor over all processes, on the way back the sum of its gradients.
 
@@ -199,11 +227,6 @@ def _summed(own: torch.Tensor) -> torch.Tensor:
     with _others():
         total: torch.Tensor = _Sum.apply(own)  # type: ignore[no-untyped-call]
     return total
-
-
-def leads_here() -> bool:
-    """Tells whether this process is the first of those that torchrun started, or alone."""
-    return not _many() or os.environ.get("RANK", "0") == "0"
 
 
 def _many() -> bool:

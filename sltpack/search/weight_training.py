@@ -13,7 +13,7 @@ from torch import nn
 from .. import checkpoint_reader
 from ..checkpoints import Kept, TrainedNetwork
 from ..errors import RequestError
-from ..header import Source
+from ..header import MAX_WEIGHTS, Source
 from ..initializers import step_of, units
 from ..layers import searchable
 
@@ -73,7 +73,7 @@ class WeightTraining:
             RequestError: the file is a search's.
             FormatError: it is damaged.
         """
-        kept = checkpoint_reader.load_any(path, self.source.size)
+        kept = checkpoint_reader.load_any(path, max(self.source.size, MAX_WEIGHTS))
         if not isinstance(kept, TrainedNetwork):
             raise RequestError(path, expected="a training of weights", found="a search", remedy="choose another folder")
         return kept

@@ -17,7 +17,7 @@ from PIL import Image
 from sltpack.data import imagenet
 from sltpack.data.folders import DEVIATION, MEAN
 from sltpack.data.imagenet import ImageFiles
-from sltpack.data.images import Share, normalise, split
+from sltpack.data.images import Normaliser, Share, split
 from sltpack.errors import DataError, RequestError
 
 CLASSES = ("n01440764", "n01443537", "n02102040")
@@ -124,7 +124,7 @@ def test_evaluation_batches(folder: Path, size: int) -> None:
     batch = torch.cat([batch for batch, _ in found])
     for index, pixels in enumerate(pixels_of(batch)):
         np.testing.assert_array_equal(pixels, imagenet.evaluation_pixels(images.path(index), SIDE))
-        torch.testing.assert_close(normalise(pixels[None], MEAN, DEVIATION)[0], batch[index])
+        torch.testing.assert_close(Normaliser(MEAN, DEVIATION, pixels.device)(pixels[None])[0], batch[index])
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPEG"])

@@ -6,19 +6,22 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from sltpack import checkpoint_reader
 from sltpack.checkpoints import Checkpoint
-from sltpack.data.images import ImageData, Images
+from sltpack.data.images import ImageData, Images, split
 from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
+from sltpack.layers import forget_statistics
 from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, loop, search, search_images
 from sltpack.search.edge_popup import first_scores
 from sltpack.search.steps import Stepper
@@ -32,12 +35,12 @@ def stopping_after(calls: int) -> Callable[..., torch.Tensor]:
     """A `predict` that is interrupted by Ctrl-C when it is called once more."""
     count = 0
 
-    def interrupted(model: torch.nn.Module, images: Images, **others: Any) -> torch.Tensor:
+    def interrupted(model: torch.nn.Module, images: Images, *sizes: int, **others: Any) -> torch.Tensor:
         nonlocal count
         count += 1
         if count > calls:
             raise KeyboardInterrupt
-        return predict(model, images, **others)
+        return predict(model, images, *sizes, **others)
 
     return interrupted
 
@@ -106,8 +109,8 @@ def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
 ) -> None:
     seen = []
 
-    def noting(model: torch.nn.Module, images: Images, **others: Any) -> torch.Tensor:
-        seen.append(predict(model, images, **others))
+    def noting(model: torch.nn.Module, images: Images, *sizes: int, **others: Any) -> torch.Tensor:
+        seen.append(predict(model, images, *sizes, **others))
         return seen[-1]
 
     monkeypatch.setattr(loop, "predict", noting)
@@ -459,3 +462,46 @@ def test_a_layer_that_the_model_does_not_use(tmp_path: Path, monkeypatch: pytest
     found = search_images("idle_model:build", "digits", tmp_path / "run", replace(SETTINGS, weight_decay=0.0))
     idle, _ = found.scores.split([layer.searched for layer in found.source.layers])
     assert torch.equal(idle, first_scores(found.source, 0)[: len(idle)])
+
+
+def test_a_batch_too_small_for_random_supermasks_too(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, batch_size=1, method="random")
+    with pytest.raises(RequestError, match=r"^a step with 1 images: expected a model that can be trained on them"):
+        search(small_source(model="resnet18"), few_digits, settings, tmp_path, device=CPU)
+
+
+def test_random_supermasks_have_statistics_of_their_own(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    """The second of two draws is the same whether the first was made or not."""
+    settings = replace(SETTINGS, method="random")
+    both = search(small_source(model="resnet18"), few_digits, settings, tmp_path / "both", device=CPU)
+    last = checkpoint_reader.load(tmp_path / "both" / LAST)
+    assert both.metrics["history"]
+    random = build(last.ticket())
+    forget_statistics(random)
+    random.train()
+    train, _ = split(few_digits.train, 0)
+    shuffled = np.random.default_rng([0, 2, 1]).permutation(len(train))[: len(train) // 32 * 32]
+    with torch.no_grad():
+        for images, _ in train.training_batches(shuffled, 32, [0, 4, 1]):
+            random(images)
+    for name, buffer in random.named_buffers():
+        if buffer.is_floating_point():
+            torch.testing.assert_close(buffer, last.buffers[name], rtol=1e-5, atol=1e-6)
+
+
+def test_compiled_steps_find_the_same(
+    run: tuple[Path, Checkpoint],
+    few_digits: ImageData,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Traced as always, but run without the C++ compiler that a machine may lack.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    found = search(small_source(), few_digits, replace(SETTINGS, compiled=True), tmp_path, device=CPU)
+    assert torch.allclose(found.scores, run[1].scores, atol=1e-4)
+    assert found.settings["compiled"]

@@ -142,8 +142,11 @@ def test_a_search_and_a_training_do_not_go_on_from_each_other(
         f"{run[0] / LAST}: expected a training of weights, found a search; choose another folder"
     )
     settings = Settings(sparsity=0.5, epochs=2, batch_size=32)
-    with pytest.raises(FormatError, match="expected a checkpoint of sltpack search, found weights that sltpack train"):
+    with pytest.raises(RequestError) as caught:
         search(small_source(), few_digits, settings, trained[0], device=CPU, resume=True)
+    assert str(caught.value) == (
+        f"{trained[0] / LAST}: expected a search, found a training of weights; choose another folder"
+    )
 
 
 def test_numbers_that_do_not_fit(trained: tuple[Path, TrainedNetwork], tmp_path: Path) -> None:
@@ -152,8 +155,27 @@ def test_numbers_that_do_not_fit(trained: tuple[Path, TrainedNetwork], tmp_path:
         open_network(tmp_path / "short.pt")
     assert str(caught.value) == (
         f"{tmp_path / 'short.pt'}: weights: expected float32 [{trained[1].source.size}], one for each weight, found "
-        "float32 [3]; make one with sltpack search"
+        "float32 [3]; make one with sltpack search or train"
     )
     replace(trained[1], buffers={}).save(tmp_path / "bare.pt")
     with pytest.raises(Exception, match="expected the buffers of model resnet18: "):
         open_network(tmp_path / "bare.pt")
+
+
+def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lazy_model.py").write_text(
+        "from torch import nn\n\nclass Idle(nn.Module):\n    def __init__(self, classes):\n        super().__init__()\n"
+        "        self.idle = nn.Linear(64, 8, bias=False)\n        self.used = nn.Linear(64, classes, bias=False)\n"
+        "    def forward(self, x):\n        return self.used(x.flatten(1))\n\n"
+        "def build(width, classes, input_shape):\n    return Idle(classes)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = train_images("lazy_model:build", "digits", tmp_path / "run", SETTINGS)
+    again = train_images("lazy_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
+    assert torch.equal(found.weights, again.weights)
+    momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).momentum
+    assert momentum is not None
+    assert momentum.shape == found.weights.shape
+    assert not momentum[: 64 * 8].any()
