@@ -267,6 +267,8 @@ def team(device: torch.device) -> Iterator[Team]:
     yield Team(Share(distributed.get_rank(), distributed.get_world_size()))
     # Not after an error: the others may be waiting in the middle of a sum, and then, on GPUs, this would wait for them.
     if not joined:
+        with _others():
+            distributed.barrier()  # so that none goes while another still talks to it
         distributed.destroy_process_group()
 
 

@@ -29,9 +29,10 @@ from sltpack import checkpoint_reader, data
 from sltpack.checkpoints import Checkpoint, Kept, TrainedNetwork
 from sltpack.data.images import ImageData, Share
 from sltpack.errors import RequestError, SltpackError
+from sltpack.progress import leads_here
 from sltpack.search import BEST, LAST, METRICS, Settings, TrainingSettings, search_images, train_images
 from sltpack.search.edge_popup import EdgePopup
-from sltpack.search.team import ALONE, Team, _WholeBatchNorm, leads_here, team
+from sltpack.search.team import ALONE, Team, _WholeBatchNorm, team
 
 BUILDER = """
 from torch import nn
@@ -183,7 +184,7 @@ def torchrun(*words: object, options: tuple[str, ...] = ()) -> subprocess.Comple
         text=True,
     )
     try:
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         process.terminate()  # it ends its processes before itself
         output, errors = process.communicate(timeout=60)
