@@ -30,6 +30,7 @@ def test_it_runs_without_a_network_and_keeps_its_files(tmp_path: Path) -> None:
     steps = [line for line in lines if line.startswith("$ ")]
     assert steps == [
         "$ sltpack search --model conv4 --width 0.5 --data digits --sparsity 0.5 --freeze 0.5 --epochs 16 --batch-size 32 "
+        "--precision float32 "
         f"-o {kept}/run",
         f"$ sltpack pack {kept}/run/ckpt.pt -o {kept}/digits.slt",
         f"$ sltpack info {kept}/digits.slt",
