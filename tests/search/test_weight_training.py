@@ -165,15 +165,15 @@ def test_numbers_that_do_not_fit(trained: tuple[Path, TrainedNetwork], tmp_path:
 def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lazy_model.py").write_text(
+    (tmp_path / "resting_model.py").write_text(
         "from torch import nn\n\nclass Idle(nn.Module):\n    def __init__(self, classes):\n        super().__init__()\n"
         "        self.idle = nn.Linear(64, 8, bias=False)\n        self.used = nn.Linear(64, classes, bias=False)\n"
         "    def forward(self, x):\n        return self.used(x.flatten(1))\n\n"
         "def build(width, classes, input_shape):\n    return Idle(classes)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = train_images("lazy_model:build", "digits", tmp_path / "run", SETTINGS)
-    again = train_images("lazy_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
+    found = train_images("resting_model:build", "digits", tmp_path / "run", SETTINGS)
+    again = train_images("resting_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
     assert torch.equal(found.weights, again.weights)
     momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).momentum
     assert momentum is not None
