@@ -124,7 +124,8 @@ def test_ctrl_c_is_kept_from_workers_alone() -> None:
 
 
 INTERRUPTED = """
-import sys, time, torch
+import signal, sys, time, torch
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
 from sltpack.data.workers import in_workers
 
 def slow(number):
