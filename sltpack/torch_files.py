@@ -62,12 +62,7 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
     except FormatError:
         raise
     except pickle.UnpicklingError as error:
-        raise FormatError(
-            path,
-            expected="a checkpoint of tensors and plain values",
-            found="a pickle that names code to run, or a damaged file",
-            remedy=HOW_TO_MAKE,
-        ) from error
+        raise _code_or_damage(path) from error
     except Exception as error:  # torch.load raises nearly anything on damaged files
         found = f"a file that torch cannot read ({type(error).__name__})"
         raise FormatError(path, expected="a checkpoint", found=found, remedy=HOW_TO_MAKE) from error
@@ -93,12 +88,7 @@ def _require_stored(path: Path, stream: BinaryIO) -> None:
     try:
         parts = zipfile.ZipFile(stream).infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise FormatError(
-            path,
-            expected="a checkpoint of tensors and plain values",
-            found="a pickle that names code to run, or a damaged file",
-            remedy=HOW_TO_MAKE,
-        ) from error
+        raise _code_or_damage(path) from error
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     if sum(part.file_size for part in parts) > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
@@ -108,6 +98,15 @@ def _require_stored(path: Path, stream: BinaryIO) -> None:
             found="parts that are larger than the file",
             remedy=HOW_TO_MAKE,
         )
+
+
+def _code_or_damage(path: Path) -> FormatError:
+    return FormatError(
+        path,
+        expected="a checkpoint of tensors and plain values",
+        found="a pickle that names code to run, or a damaged file",
+        remedy=HOW_TO_MAKE,
+    )
 
 
 def is_plain(value: object) -> TypeGuard[torch.Tensor]:
