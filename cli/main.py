@@ -12,6 +12,7 @@ from sltpack import __version__
 from sltpack.errors import SltpackError, one_line
 
 from . import demo, infer, info, pack, search, train, unpack, verify
+from .interrupts import imports_come_first
 
 
 class Failure(click.ClickException):
@@ -30,7 +31,8 @@ class Commands(click.Group):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot write is no failure
         try:
-            return super().invoke(ctx)
+            with imports_come_first():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Failure("stopped by Ctrl-C", 130) from error
         except SltpackError as error:

@@ -56,7 +56,7 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
         raise RequestError(path, expected="a checkpoint", found=reason(error), remedy=HOW_TO_MAKE) from error
     try:
         with stream, warnings.catch_warnings():
-            _require_stored(path, stream)
+            _require_whole(path, stream)
             warnings.simplefilter("ignore")  # what torch warns of in a stranger's file ends in an error below
             values = torch.load(stream, map_location="cpu", weights_only=True)
     except FormatError:
@@ -79,25 +79,37 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
     return values
 
 
-def _require_stored(path: Path, stream: BinaryIO) -> None:
-    """Makes sure that a file holds no more than it is long, before torch takes memory for what it claims to hold.
+def _require_whole(path: Path, stream: BinaryIO) -> None:
+    """Makes sure that a file is what was written, and holds no more than it is long, before torch reads it.
+
+    torch itself takes whatever memory a part claims to need, and does not look at the parts' sums.
 
     Raises:
-        FormatError: it is no archive of torch.save, or its parts are compressed or overlap.
+        FormatError: it is no archive of torch.save, its parts are compressed or overlap, or one has another sum.
     """
     try:
-        parts = zipfile.ZipFile(stream).infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        archive = zipfile.ZipFile(stream)
+        parts = archive.infolist()
+        size = stream.seek(0, io.SEEK_END)
+        stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+        if sum(part.file_size for part in parts) > size or not stored:
+            raise FormatError(
+                path,
+                expected="parts that are stored as they are, as torch.save does",
+                found="parts that are larger than the file",
+                remedy=HOW_TO_MAKE,
+            )
+        damaged = archive.testzip()
+    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError) as error:
         raise _code_or_damage(path) from error
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    if sum(part.file_size for part in parts) > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+    if damaged is not None:
         raise FormatError(
             path,
-            expected="parts that are stored as they are, as torch.save does",
-            found="parts that are larger than the file",
-            remedy=HOW_TO_MAKE,
+            expected="parts with the sums that they were written with",
+            found=f"another in {damaged}",
+            remedy="the file is damaged; take a copy of it, or make it anew with sltpack search or train",
         )
+    stream.seek(0)
 
 
 def _code_or_damage(path: Path) -> FormatError:

@@ -297,3 +297,35 @@ def test_a_checkpoint_of_version_1_is_read(run: tuple[Path, Checkpoint], tmp_pat
     old = checkpoint_reader.load(tmp_path / "old.pt")
     assert torch.equal(old.scores, run[1].scores)
     assert not old.by_layer
+
+
+def test_no_bit_flips_unnoticed(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path, data = tmp_path / "flipped.pt", (run[0] / BEST).read_bytes()
+    changed = np.random.default_rng(0).integers(0, 8 * len(data), 400).tolist()
+    noticed = 0
+    for bit in changed:
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            found = checkpoint_reader.load(path)
+        except FormatError:
+            noticed += 1
+            continue
+        # What no sum covers says nothing: the filling between the parts, and the archive's notes on them.
+        assert torch.equal(found.scores, run[1].scores)
+        assert found.source == run[1].source
+        assert all(torch.equal(found.buffers[name], values) for name, values in run[1].buffers.items())
+    assert noticed > len(changed) / 2
+
+
+def test_a_changed_number_is_told(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path, data = tmp_path / "changed.pt", bytearray((run[0] / BEST).read_bytes())
+    place = data.index(run[1].scores.numpy().tobytes()[:64])
+    data[place + 5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(FormatError) as caught:
+        checkpoint_reader.load(path)
+    told = str(caught.value)
+    assert told.startswith(f"{path}: expected parts with the sums that they were written with, found another in ")
+    assert told.endswith("; the file is damaged; take a copy of it, or make it anew with sltpack search or train")

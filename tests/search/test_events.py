@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from sltpack.data.images import ImageData
-from sltpack.errors import RequestError
+from sltpack.errors import OutputError, RequestError
 from sltpack.header import Source
 from sltpack.search import METRICS, Interrupted, Settings, loop, search
+from sltpack.search.events import Events
 
 SourceMaker = Callable[..., Source]
 SETTINGS = Settings(sparsity=0.5, epochs=3, batch_size=32, precision="float32")
@@ -63,10 +64,27 @@ def test_no_event_file_unless_it_is_asked_for(run: tuple[Path, object]) -> None:
 def test_without_tensorboard_nothing_is_begun(
     few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
     with pytest.raises(RequestError) as caught:
         search(small_source(), few_digits, SETTINGS, tmp_path / "run", device=CPU, tensorboard=True)
     assert str(caught.value) == (
         "--tensorboard: expected the package tensorboard, found none; install it: pip install 'sltpack[tensorboard]'"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_without_room_is_one_error(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))  # the system refuses to let a file grow beyond it
+    try:
+        with pytest.raises(OutputError) as caught, Events(tmp_path, []) as events:
+            for epoch in range(1, 100):
+                events.add({"epoch": epoch, "loss": 1.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (path,) = tmp_path.iterdir()
+    assert str(caught.value) == (
+        f"{path}: expected a place that can be written, found file too large; "
+        "make room, or leave --tensorboard out; --resume goes on"
+    )
