@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,29 +42,17 @@ class Events:
     """
 
     def __init__(self, folder: Path | None, history: Sequence[Mapping[str, float]]) -> None:
-        self._stream: Any = None
+        self._path: Path | None = None
         if folder is None:
             return
         from tensorboard.compat.proto.event_pb2 import SessionLog
-        from tensorboard.summary.writer.record_writer import RecordWriter
 
         now = time.time_ns()  # TensorBoard reads the files of a folder in the order of their names
         self._path = folder / f"events.out.tfevents.{now // 10**9:010d}.{now % 10**9:09d}.sltpack"
-        with self._telling():
-            self._stream = open(self._path, "xb")
-            self._records = RecordWriter(self._stream)
-        self._write(file_version="brain.Event:2")
-        self._write(step=1, session_log=SessionLog(status=SessionLog.START))  # what other files say from here is void
+        _append(self._path, file_version="brain.Event:2")
+        _append(self._path, step=1, session_log=SessionLog(status=SessionLog.START))  # voids what earlier files say
         for measured in history:
             self.add(measured)
-
-    def __enter__(self) -> Events:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._stream is not None:
-            with self._telling():
-                self._stream.close()
 
     def add(self, measured: Mapping[str, float]) -> None:
         """Writes what was measured after an epoch.
@@ -76,29 +63,25 @@ class Events:
         Raises:
             OutputError: the file cannot be written.
         """
-        if self._stream is None:
+        if self._path is None:
             return
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [Summary.Value(tag=name, simple_value=value) for name, value in measured.items() if name != "epoch"]
-        self._write(step=int(measured["epoch"]), summary=Summary(value=values))
+        _append(self._path, step=int(measured["epoch"]), summary=Summary(value=values))
 
-    def _write(self, **content: Any) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
 
-        with self._telling():
-            self._records.write(Event(wall_time=time.time(), **content).SerializeToString())
-            self._stream.flush()
+def _append(path: Path, **content: Any) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Tells the system's error as one of the file."""
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(
-                self._path,
-                expected="a place that can be written",
-                found=reason(error),
-                remedy="make room, or leave --tensorboard out; --resume goes on",
-            ) from error
+    try:
+        with open(path, "ab") as stream:
+            RecordWriter(stream).write(Event(wall_time=time.time(), **content).SerializeToString())
+    except OSError as error:
+        raise OutputError(
+            path,
+            expected="a place that can be written",
+            found=reason(error),
+            remedy="make room, or leave --tensorboard out; --resume goes on",
+        ) from error

@@ -252,10 +252,8 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
     total, folder = run.settings.epochs, run.place.folder
     if run.team.leads:
         write_metrics(folder, history)  # a run that was killed may have left it behind by a line
-    with (
-        Events(folder if run.place.tensorboard and run.team.leads else None, history) as events,
-        bar(run.name, run.steps * total, run.steps * len(history)) as running,
-    ):
+    events = Events(folder if run.place.tensorboard and run.team.leads else None, history)
+    with bar(run.name, run.steps * total, run.steps * len(history)) as running:
         for epoch in range(len(history), total):
             best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
             words = f"epoch {epoch + 1}/{total}" + (f" best {best:.3f}" if history else "")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from sltpack_cli.interrupts import imports_come_first
 
 

@@ -78,7 +78,8 @@ def test_a_disk_without_room_is_one_error(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))  # the system refuses to let a file grow beyond it
     try:
-        with pytest.raises(OutputError) as caught, Events(tmp_path, []) as events:
+        events = Events(tmp_path, [])
+        with pytest.raises(OutputError) as caught:
             for epoch in range(1, 100):
                 events.add({"epoch": epoch, "loss": 1.0})
     finally:
