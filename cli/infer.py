@@ -112,7 +112,6 @@ def command(
     speed = f"{result.images_per_second:,.0f} images a second on {result.device}"
     owner = "GPU" if result.device.startswith("cuda") else "process"
     memory = "unknown" if peak is None else f"{peak / 2**20:,.0f} MiB"
-    click.echo(
-        f"{file} on {data_name} ({split}): accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}\n"
-        f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory of the {owner} {memory}"
-    )
+    reached = f"accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}"
+    click.echo(one_line(f"{file} on {data_name} ({split}): {reached}"))
+    click.echo(f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory of the {owner} {memory}")

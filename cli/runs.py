@@ -104,6 +104,7 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
         as_json: whether to print an object.
         what: what was done, in a few words.
     """
+    from sltpack.errors import one_line
     from sltpack.progress import leads_here
     from sltpack.search import BEST
 
@@ -113,8 +114,9 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
     if as_json:
         click.echo(json.dumps({"checkpoint": str(output / BEST), **metrics, "settings": dict(found.settings)}))
         return
-    click.echo(
+    line = (
         f"{output / BEST}: epoch {metrics['epoch']} of {found.settings['epochs']}, "
         f"validation accuracy {metrics['validation_accuracy']:.4f}, test accuracy {metrics['test_accuracy']:.4f}, "
         f"{what}"
     )
+    click.echo(one_line(line))

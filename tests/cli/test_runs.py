@@ -96,6 +96,18 @@ def test_a_short_recipe_for_a_short_search(tmp_path: Path) -> None:
     assert (settings["epochs"], settings["learning_rate"]) == (2, 1.0)
 
 
+def test_results_are_one_line_whatever_files_are_called(tmp_path: Path) -> None:
+    folder, ticket, weights = tmp_path / "a\nb", tmp_path / "c\nd.slt", tmp_path / "e\nf"
+    shown = [sltpack("search", *SMALL, "-o", folder).stdout]
+    sltpack("pack", folder / BEST, "-o", ticket)
+    shown.append(sltpack("verify", ticket).stdout)
+    shown.append(sltpack("unpack", ticket, "-o", weights).stdout)
+    shown.append(sltpack("infer", ticket, "--data", "digits").stdout.partition("\n")[0] + "\n")
+    for line, name in zip(shown, ("a\\nb", "c\\nd.slt", "e\\nf", "c\\nd.slt"), strict=True):
+        assert line.startswith(str(tmp_path / name))
+        assert line.count("\n") == 1
+
+
 def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
     data = ("--data", f"imagenet:{photos}", "--workers", 1)
     options = ("--model", "imagenet-resnet18", "--width", 0.05, "--image-size", 32, "--batch-size", 8, "--epochs", 3)
@@ -125,13 +137,13 @@ def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
         (
             ("--data", "imagenet:nowhere"),
             "nowhere/train: expected a folder that can be read, found no such file or directory; check its name and "
-            "permissions",
+            "permissions, and lay it out as train/CLASS/*.JPEG and val/CLASS/*.JPEG",
         ),
         (("--data", "imagenet:"), "--data: expected one of cifar10, "),
         (("--data", "digits", "--warmup", 100), "--warmup: expected a number of epochs below --epochs, found 100"),
         (
             ("--data", "digits", "--preset", "sparse", "--sparsity", 0.4),
-            "sparsity: expected 0.5..1, which these pruning and locking ratios can reach, found 0.4",
+            "--sparsity: expected 0.5..1, which these pruning and locking ratios can reach, found 0.4",
         ),
         (("--data", "digits", "--preset", "lucky"), "Invalid value for '--preset': 'lucky' is not one of 'dense', "),
     ],

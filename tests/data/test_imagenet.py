@@ -232,7 +232,10 @@ def message(path: Path) -> str:
 
 
 def test_missing_folders(tmp_path: Path) -> None:
-    unread = "expected a folder that can be read, found no such file or directory; check its name and permissions"
+    unread = (
+        "expected a folder that can be read, found no such file or directory; check its name and permissions, and lay it "
+        "out as train/CLASS/*.JPEG and val/CLASS/*.JPEG"
+    )
     assert message(tmp_path) == f"{tmp_path / 'train'}: {unread}"
     for name in CLASSES:
         save(tmp_path / "train" / name / "0.JPEG", 20, 20, 0)

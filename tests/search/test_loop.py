@@ -395,9 +395,15 @@ def test_a_batch_too_small_for_batch_norm(few_digits: ImageData, small_source: S
         ({"epochs": 0}, "--epochs: expected at least 1, found 0; choose another"),
         ({"batch_size": 0}, "--batch-size: expected at least 1, found 0; choose another"),
         ({"sparsity": float("nan")}, "--sparsity: expected a share in 0..1, found nan; choose another"),
-        ({"learning_rate": float("nan")}, "--learning-rate: expected a number above 0, found nan; choose another"),
+        (
+            {"learning_rate": float("nan")},
+            "--learning-rate: expected a finite number above 0, found nan; choose another",
+        ),
         ({"momentum": 1.0}, "--momentum: expected a number from 0 to below 1, found 1.0; choose another"),
-        ({"weight_decay": float("inf")}, "--weight-decay: expected a number from 0 on, found inf; choose another"),
+        (
+            {"weight_decay": float("inf")},
+            "--weight-decay: expected a finite number from 0 on, found inf; choose another",
+        ),
         ({"seed": -1}, "--seed: expected an integer in 0..2^64 - 1, found -1; choose another"),
         ({"precision": "fp8"}, "--precision: expected auto, float32 or bfloat16, found fp8; choose another"),
     ],
@@ -446,7 +452,7 @@ def test_images_that_do_not_fit(few_digits: ImageData, small_source: SourceMaker
 
 
 def test_a_sparsity_out_of_reach(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"^sparsity: expected 0\.25"):
+    with pytest.raises(RequestError, match=r"^--sparsity: expected 0\.25"):
         search(small_source(), few_digits, replace(SETTINGS, sparsity=0.9), tmp_path, device=CPU)
     assert not list(tmp_path.iterdir())
 
