@@ -99,7 +99,7 @@ def score_on(
     """Runs a ticket on a data set.
 
     Args:
-        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept (`.pt`).
+        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept.
         data_name: "cifar10", "cifar100", "digits", "folder:PATH" or "imagenet:PATH".
         data_dir: the data's folder; without it, the user's cache folder.
         workers: processes that read the images of "imagenet:PATH".

@@ -92,6 +92,15 @@ def test_files_of_another_kind(command: str, data: bytes, message: str, tmp_path
     assert refusal(command, path, *more, status=1) == f"{path}: {message}"
 
 
+@pytest.mark.parametrize("command", ["info", "verify", "unpack"])
+def test_a_checkpoint_that_is_not_packed_yet(command: str, run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    more = ["-o", tmp_path / "out"] if command == "unpack" else []
+    assert refusal(command, run[0] / BEST, *more, status=1) == (
+        f"{run[0] / BEST}: expected a .slt file (safetensors), found a zip archive, as checkpoints are; pack a search's "
+        "ckpt.pt first (sltpack pack), or run it as it is (sltpack infer)"
+    )
+
+
 def test_more_weights_than_allowed(packed: Path) -> None:
     assert refusal("info", packed, "--max-weights", 1000, status=1) == (
         f"{packed}: expected at most 1000 weights, found 6088 weights; if you trust the file, allow as many (--max-weights "
