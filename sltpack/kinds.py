@@ -8,7 +8,7 @@ from pathlib import Path
 from .files import open_plain
 
 ARCHIVE = b"PK\x03\x04"
-"""How the zip archives of torch.save begin: a number that, as the length of a `.slt` file's header, passes the limit."""
+"""How the zip archives of torch.save begin: as the length of a `.slt` file's header, more than any may have."""
 _LENGTH_BYTES = 8
 _LENGTH_LIMIT = 2**32
 """Safetensors allows less, and other files that have this byte in this place are passed over so."""

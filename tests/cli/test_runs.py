@@ -12,7 +12,7 @@ from PIL import Image
 
 from sltpack import checkpoint_reader, load
 from sltpack.data import imagenet
-from sltpack.search import BEST, METRICS
+from sltpack.search import BEST, METRICS, loop
 from sltpack_cli.main import cli
 
 SMALL = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--epochs", 1, "--batch-size", 128)
@@ -94,6 +94,22 @@ def test_a_short_recipe_for_a_short_search(tmp_path: Path) -> None:
     options = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--recipe", "short", "--epochs", 2)
     settings = json.loads(sltpack("search", *options, "-o", tmp_path, "--json").stdout)["settings"]
     assert (settings["epochs"], settings["learning_rate"]) == (2, 1.0)
+
+
+def test_packing_what_no_epoch_has_searched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_epoch", interrupted)
+        sltpack("search", *SMALL, "-o", tmp_path / "run", status=130)
+    begun = sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "begun.slt")
+    assert begun.stderr == (
+        "note: the search was stopped in its first epoch (0 of 1 whole), and what it found was never validated; sltpack "
+        "search --resume goes on\n"
+    )
+    sltpack("search", *SMALL, "-o", tmp_path / "run", "--resume")
+    assert sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "whole.slt").stderr == ""
 
 
 def test_results_are_one_line_whatever_files_are_called(tmp_path: Path) -> None:

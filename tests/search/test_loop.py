@@ -22,7 +22,7 @@ from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
 from sltpack.layers import forget_statistics
-from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, loop, search, search_images
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_images
 from sltpack.search.edge_popup import first_scores
 from sltpack.search.steps import Stepper
 
@@ -153,6 +153,27 @@ def test_a_best_ticket_that_is_gone(
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert str(caught.value) == (
         f"{tmp_path / BEST}: expected the best state so far, found no such file; put it back, or choose another folder"
+    )
+
+
+@pytest.mark.parametrize("fate", ["gone", "cut"])
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_a_checkpoint_that_cannot_be_gone_on_from(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, name: str, fate: str
+) -> None:
+    for file in (BEST, LAST):
+        shutil.copy(run[0] / file, tmp_path)
+    if fate == "gone":
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes((run[0] / name).read_bytes()[:2000])
+    noted = {key: run[1].settings[key] for key in ("data", "date", "sltpack")}
+    with pytest.raises(SltpackError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
+    where, remedy = str(caught.value).split(": expected ")[0], str(caught.value).partition("; ")[2]
+    assert where == str(tmp_path / name)
+    assert remedy == "put it back, or choose another folder" + (
+        ": this run cannot go on; ckpt.pt holds the best so far" if name == LAST else ""
     )
 
 
@@ -307,6 +328,36 @@ def test_other_options_on_resume_are_refused(
         )
 
 
+def test_other_pictures_on_resume_are_told_in_words(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    noted = {"train_sha256": "0" * 64, "test_sha256": "1" * 64}
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted)
+    for name, words in (("train_sha256", "training images"), ("test_sha256", "test images")):
+        changed = {**noted, name: "2" * 64}
+        with pytest.raises(RequestError) as caught:
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=changed, resume=True)
+        assert str(caught.value) == (
+            f"{tmp_path / LAST}: expected the {words} that the run began with, found others; put the pictures back as "
+            "they were, or choose another folder"
+        )
+
+
+@pytest.mark.parametrize("name", ["split_seed", "order_seed", "augmentation_seed", "score_seed"])
+@pytest.mark.parametrize("begun", [None, 7])
+def test_a_seed_that_is_the_one_of_all_is_the_same_on_resume(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, name: str, begun: int | None
+) -> None:
+    one_epoch = replace(SETTINGS, epochs=1, seed=7)
+    first = search(small_source(), few_digits, replace(one_epoch, **{name: begun}), tmp_path, device=CPU)
+    for value in (None, 7):
+        settings = replace(one_epoch, **{name: value})
+        again = search(small_source(), few_digits, settings, tmp_path, device=CPU, resume=True)
+        assert again.metrics == first.metrics
+    with pytest.raises(RequestError, match=f": {name}: expected 8, as this call has it, found 7; resume with"):
+        search(small_source(), few_digits, replace(one_epoch, **{name: 8}), tmp_path, device=CPU, resume=True)
+
+
 def test_resume_begins_where_there_is_nothing_to_go_on_from(
     run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
 ) -> None:
@@ -320,8 +371,28 @@ def test_a_loss_that_is_no_number(few_digits: ImageData, small_source: SourceMak
         search(small_source(), broken, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
         "epoch 1: expected a finite loss and finite numbers in all that is trained, found a loss of nan and numbers of up "
-        "to nan; try a lower --learning-rate or --precision float32; the epochs before are kept"
+        "to nan; try a lower --learning-rate or --precision float32"
     )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_no_number_later(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = checks.require_finite
+
+    def broken(epoch: int, loss: float, parameters: Any) -> None:
+        before(epoch, loss if epoch == 0 else float("nan"), parameters)
+
+    monkeypatch.setattr(loop, "require_finite", broken)
+    with pytest.raises(SltpackError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert str(caught.value).startswith("epoch 2: expected a finite loss and ")
+    assert str(caught.value).endswith(
+        "; try a lower --learning-rate or --precision float32 in another folder; ckpt.pt in this one holds the best of "
+        "the epochs before"
+    )
+    assert checkpoint_reader.load(tmp_path / BEST).metrics["epoch"] == 1
 
 
 def test_scores_that_are_no_numbers_are_not_saved(
@@ -331,7 +402,9 @@ def test_scores_that_are_no_numbers_are_not_saved(
         SltpackError, match=r"^epoch 1: expected a finite loss and finite numbers in all that is trained, found "
     ):
         search(small_source(), few_digits, replace(SETTINGS, learning_rate=1e38), tmp_path, device=CPU)
-    assert torch.isfinite(checkpoint_reader.load(tmp_path / BEST).scores).all()
+    # Nothing is left that would pass for a result, and what the error says can be done in the same folder.
+    assert not list(tmp_path.iterdir())
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
 
 
 @pytest.mark.parametrize(
