@@ -16,7 +16,7 @@ from .. import header as headers
 from ..checkpoints import Checkpoint, Kept, TrainedNetwork
 from ..data.images import VALIDATION_SHARE, ImageData, LabelledImages, split
 from ..devices import multiplies_bfloat16
-from ..errors import RequestError, SltpackError, one_line
+from ..errors import OutputError, RequestError, SltpackError, one_line
 from ..evaluation import BATCH_SIZE, predict
 from ..files import make_folder
 from ..header import Source
@@ -235,8 +235,9 @@ def _run(
         _count_batches(model, len(history) * run.steps)
         _epochs(run, history)
         return _finish(run, data.test)
-    except SltpackError:
-        if not history and team.leads:
+    except SltpackError as error:
+        # A full disk takes nothing away: once there is room, --resume goes on.
+        if team.leads and not history and not isinstance(error, OutputError):
             forget(folder)
         raise
     except KeyboardInterrupt as error:

@@ -17,7 +17,7 @@ import torch
 from sltpack import checkpoint_reader
 from sltpack.checkpoints import Checkpoint
 from sltpack.data.images import ImageData, Images, split
-from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
+from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
@@ -255,6 +255,26 @@ def test_a_kill_between_the_first_two_checkpoints(
         patched.setattr(Checkpoint, "save", killed)
         with pytest.raises(MemoryError):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert torch.equal(resumed.scores, run[1].scores)
+
+
+def test_a_full_disk_in_the_first_epoch_takes_nothing_away(
+    run: tuple[Path, Checkpoint],
+    few_digits: ImageData,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_: Path, history: list[dict[str, float]]) -> None:
+        if history:
+            raise OutputError("metrics", expected="room", found="none", remedy="make some")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "write_metrics", full)
+        with pytest.raises(OutputError):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 1
     resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert torch.equal(resumed.scores, run[1].scores)
 
