@@ -96,6 +96,25 @@ def test_a_short_recipe_for_a_short_search(tmp_path: Path) -> None:
     assert (settings["epochs"], settings["learning_rate"]) == (2, 1.0)
 
 
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_the_object_of_a_run_has_its_source_as_info_names_it(command: str, tmp_path: Path) -> None:
+    options = ("--init", "ku", "--seed", 5, "--learning-rate", 0.01)
+    found = json.loads(sltpack(command, *SMALL, *options, "-o", tmp_path, "--json").stdout)
+    assert found["model"] == {"name": "conv2", "width": 0.125, "classes": 10, "input_shape": [1, 8, 8]}
+    assert (found["init"], found["scale"]) == ("ku", "none")
+    frozen = 0.25 if command == "search" else 0.0
+    assert found["ratios"] == {"method": "epl", "prune": frozen, "lock": frozen}
+    assert found["seeds"] == {"weights": 5, "freezing": 5 if command == "search" else 0}
+    assert (found["weights"], found["searched"]) == (6088, 3044 if command == "search" else 6088)
+    assert "layers" not in found
+    assert "class_names" not in found["settings"]
+    if command == "search":
+        sltpack("pack", tmp_path / BEST, "-o", tmp_path / "model.slt")
+        told = json.loads(sltpack("info", tmp_path / "model.slt", "--json").stdout)
+        names = ("model", "init", "scale", "seeds", "ratios", "weights", "searched")
+        assert {name: found[name] for name in names} == {name: told[name] for name in names}
+
+
 def test_packing_what_no_epoch_has_searched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
