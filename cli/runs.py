@@ -54,7 +54,7 @@ def training_options() -> options.Decorator[Any]:
         click.option(
             "--warmup",
             type=click.IntRange(min=0),
-            help="Epochs at the start in which the rate rises from 0; otherwise the recipe's, but at most a third of all.",
+            help="Epochs at the start in which the rate rises from 0; otherwise the recipe's, at most a third of all.",
         ),
         click.option(
             "--precision",

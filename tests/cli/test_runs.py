@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from sltpack import checkpoint_reader, load
-from sltpack.data import imagenet
 from sltpack.search import BEST, METRICS, loop
 from sltpack_cli.main import cli
 
@@ -157,9 +157,13 @@ def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "all.csv").read_text().splitlines()) == 49
     picture = photos / "val" / "n02" / "0.JPEG"
     named = json.loads(sltpack("infer", tmp_path / "model.slt", "--image", picture, "--json").stdout)
-    rows = (tmp_path / "all.csv").read_text().splitlines()
-    (index,) = (n for n, file in enumerate(imagenet.load(photos, 32, 0).test.names) if n >= 4 and file == b"0.JPEG")  # type: ignore[attr-defined]
-    assert rows[1 + 40 + index].split(",")[4] == named[0]["classes"][0][0]
+    with open(tmp_path / "all.csv", newline="") as stream:
+        rows = {row["file"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == [
+        str(path.relative_to(photos)) for part in ("train", "val") for path in sorted(photos.glob(f"{part}/*/*"))
+    ]
+    assert rows["val/n02/0.JPEG"]["predicted_name"] == named[0]["classes"][0][0]
+    assert all(row["label_name"] in Path(file).parts for file, row in rows.items())
 
 
 @pytest.mark.parametrize(
