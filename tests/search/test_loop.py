@@ -22,7 +22,7 @@ from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
 from sltpack.layers import forget_statistics
-from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_images
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_images, steps
 from sltpack.search.edge_popup import first_scores
 from sltpack.search.steps import Stepper
 
@@ -590,6 +590,26 @@ def test_random_supermasks_have_statistics_of_their_own(
     for name, buffer in random.named_buffers():
         if buffer.is_floating_point():
             torch.testing.assert_close(buffer, last.buffers[name], rtol=1e-5, atol=1e-6)
+
+
+def test_of_a_step_that_fails_the_first_line_is_told(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise RuntimeError("InvalidCxxCompiler: none\n\nSet TORCHDYNAMO_VERBOSE=1 for more\n")
+
+    monkeypatch.setattr(steps.functional, "cross_entropy", failing)
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    for compiled, remedy in (
+        (True, "leave --compile out, or install a C++ compiler"),
+        (False, "choose another --batch-size or model, or see what ended the other processes, if any"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            search(small_source(), few_digits, replace(SETTINGS, compiled=compiled), tmp_path, device=CPU)
+        assert str(caught.value) == (
+            "a step with 32 images: expected a model that can be trained on them, found RuntimeError: InvalidCxxCompiler: "
+            f"none; {remedy}"
+        )
 
 
 def test_compiled_steps_find_the_same(
