@@ -17,7 +17,12 @@ _FOR_DATA = ("data_dir", "workers", "split", "limit", "predictions", "force")
 @click.command("infer")
 @options.ticket_argument()
 @click.argument("images", metavar="[IMAGES]...", nargs=-1, type=options.PATH)
-@click.option("--data", "data_name", help="cifar10, cifar100, digits, folder:PATH or imagenet:PATH.")
+@click.option(
+    "--data",
+    "data_name",
+    help="cifar10, cifar100, digits, folder:PATH or imagenet:PATH. The last two crop pictures in ways of their own: "
+    "take the kind that the ticket was searched on.",
+)
 @click.option("--image", is_flag=True, help="Classify the image files that follow FILE, instead of --data.")
 @options.data_dir_option()
 @options.workers_option()
@@ -33,7 +38,12 @@ _FOR_DATA = ("data_dir", "workers", "split", "limit", "predictions", "force")
     "--batch-size", type=click.IntRange(min=1), default=500, show_default=True, help="Images that are run at a time."
 )
 @options.device_option()
-@click.option("--predictions", type=options.PATH, help="Write a CSV file with a line for each image.")
+@click.option(
+    "--predictions",
+    type=options.PATH,
+    help="Write a CSV file with a line for each image: index, label, predicted, label_name, predicted_name and, of "
+    "folder:PATH and imagenet:PATH, file, within PATH.",
+)
 @click.option("--model", "builder", help="package.module:builder of the ticket's own model; its code is run.")
 @options.force_option()
 @options.json_option()
@@ -112,7 +122,6 @@ def command(
     speed = f"{result.images_per_second:,.0f} images a second on {result.device}"
     owner = "GPU" if result.device.startswith("cuda") else "process"
     memory = "unknown" if peak is None else f"{peak / 2**20:,.0f} MiB"
-    click.echo(
-        f"{file} on {data_name} ({split}): accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}\n"
-        f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory of the {owner} {memory}"
-    )
+    reached = f"accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}"
+    click.echo(one_line(f"{file} on {data_name} ({split}): {reached}"))
+    click.echo(f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory of the {owner} {memory}")

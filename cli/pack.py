@@ -33,6 +33,7 @@ def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: 
       sltpack pack runs/conv6/ckpt.pt -o model.slt
       sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
     """
+    from sltpack import container
     from sltpack.packing import pack
 
     from .output import print_parts
@@ -42,3 +43,10 @@ def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: 
         click.echo(json.dumps({"file": str(output), "file_bits": packed.file_bits, "parts": packed.parts}))
     else:
         print_parts(str(output), packed)
+    epochs = container.read(output, max_weights).header.about.get("epochs", "")
+    if epochs.startswith("0 of "):
+        click.echo(
+            f"note: the search was stopped in its first epoch ({epochs} whole), and what it found was never validated; "
+            "sltpack search --resume goes on",
+            err=True,
+        )

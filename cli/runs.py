@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sltpack.header import SEED_LIMIT
+from sltpack.header import SEED_LIMIT, source_parts
 from sltpack.presets import DEFAULT_RECIPE, PRECISIONS, RECIPES
 
 from . import options
@@ -52,7 +52,9 @@ def training_options() -> options.Decorator[Any]:
             "--weight-decay", type=click.FloatRange(min=0), help="How strongly a step draws to 0 what is trained."
         ),
         click.option(
-            "--warmup", type=click.IntRange(min=0), help="Epochs at the start in which the rate rises from 0."
+            "--warmup",
+            type=click.IntRange(min=0),
+            help="Epochs at the start in which the rate rises from 0; otherwise the recipe's, at most a third of all.",
         ),
         click.option(
             "--precision",
@@ -104,6 +106,7 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
         as_json: whether to print an object.
         what: what was done, in a few words.
     """
+    from sltpack.errors import one_line
     from sltpack.progress import leads_here
     from sltpack.search import BEST
 
@@ -111,10 +114,15 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
     if not leads_here():
         return
     if as_json:
-        click.echo(json.dumps({"checkpoint": str(output / BEST), **metrics, "settings": dict(found.settings)}))
+        source = {name: value for name, value in source_parts(found.source).items() if name != "layers"}
+        sizes = {"weights": found.source.size, "searched": found.source.searched}
+        settings = {name: value for name, value in found.settings.items() if name != "class_names"}
+        told = {"checkpoint": str(output / BEST), **source, **sizes, **metrics, "settings": settings}
+        click.echo(json.dumps(told))
         return
-    click.echo(
+    line = (
         f"{output / BEST}: epoch {metrics['epoch']} of {found.settings['epochs']}, "
         f"validation accuracy {metrics['validation_accuracy']:.4f}, test accuracy {metrics['test_accuracy']:.4f}, "
         f"{what}"
     )
+    click.echo(one_line(line))

@@ -22,7 +22,8 @@ from . import options, runs
     type=click.Choice(list(presets.PRESETS)),
     default=presets.DEFAULT_PRESET,
     show_default=True,
-    help="Sets all of the following up to --threshold, where they are not given.",
+    help="Sets all of the following up to --threshold, where they are not given; one of --freeze, --prune and --lock "
+    "takes the place of all three, and another --init that of --scale.",
 )
 @click.option("--sparsity", type=float, help="k, the share of zero weights.")
 @click.option("--freeze", type=float, help="f, the share of frozen weights, placed around k.")
@@ -34,7 +35,11 @@ from . import options, runs
 )
 @click.option("--ratios", type=click.Choice(METHODS), help="How layers share the ratios.")
 @click.option("--init", type=click.Choice(INITS), help="The random weights.")
-@click.option("--scale", type=click.Choice(SCALES), help="Their scale.")
+@click.option(
+    "--scale",
+    type=click.Choice(SCALES),
+    help="Their scale; with another --init than the preset's, layer for skc and none for ku.",
+)
 @click.option(
     "--method",
     type=click.Choice(presets.METHODS),

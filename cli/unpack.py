@@ -40,10 +40,12 @@ def command(
       sltpack unpack model.slt -o state.pt --format torch
       sltpack unpack model.slt -o golden.safetensors --parts
     """
+    from sltpack.errors import one_line
     from sltpack.packing import unpack
 
     done = unpack(file, output, file_format=file_format, parts=parts, force=force, max_weights=max_weights)
     if as_json:
         click.echo(json.dumps({"file": str(output), **asdict(done)}))
     else:
-        click.echo(f"{output}: {done.tensors} tensors, {done.weights:,} weights, weights_sha256 {done.weights_sha256}")
+        line = f"{output}: {done.tensors} tensors, {done.weights:,} weights, weights_sha256 {done.weights_sha256}"
+        click.echo(one_line(line))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from sltpack.errors import FormatError
+from sltpack.errors import FormatError, one_line
 
 from . import options
 
@@ -39,4 +39,4 @@ def command(context: click.Context, file: str, as_json: bool, max_weights: int) 
     if as_json:
         click.echo(json.dumps({"file": file, "ok": True, **digests}))
     else:
-        click.echo(f"{file}: ok, " + ", ".join(f"{name} {digest}" for name, digest in digests.items()))
+        click.echo(one_line(f"{file}: ok, " + ", ".join(f"{name} {digest}" for name, digest in digests.items())))

@@ -14,6 +14,7 @@ from .container import SUFFIX
 from .errors import FormatError, shown
 from .header import MAX_WEIGHTS, Source
 from .header_reader import source_from
+from .kinds import Kind, kind_of
 from .torch_files import HOW_TO_MAKE, described, is_plain, read
 
 
@@ -56,10 +57,13 @@ def load_any(path: Path, max_weights: int = MAX_WEIGHTS) -> Kept:
         RequestError: there is no such file.
         FormatError: it is neither, is damaged or holds code.
     """
-    if path.suffix == SUFFIX and path.is_file():
+    kind = kind_of(path)
+    if kind is Kind.TICKET or (kind is Kind.OTHER and path.suffix == SUFFIX and path.is_file()):
         raise FormatError(
             path, expected="a checkpoint", found="a ticket", remedy="it is packed already; see sltpack info"
         )
+    if kind is Kind.TENSORS:
+        raise FormatError(path, expected="a checkpoint", found="a safetensors file", remedy=HOW_TO_MAKE)
     values = read(path, FORMAT, VERSIONS)
     return _checked(path, source_from(values, path, max_weights), values)
 

@@ -23,6 +23,7 @@ from . import header_reader
 from .errors import FormatError, LimitError, RequestError, reason, shown
 from .files import open_plain
 from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
+from .kinds import ARCHIVE
 
 SUFFIX = ".slt"
 ITEM_SIZES = {"F32": 4, "F16": 2}
@@ -210,6 +211,13 @@ def _read_within_limits(stream: BinaryIO, size: int, where: object, max_weights:
 def _header_length(start: bytes, size: int, where: object) -> int:
     if size < 8:
         raise _damaged(where, "a .slt file (safetensors)", f"only {size} bytes")
+    if start.startswith(ARCHIVE):
+        raise FormatError(
+            where,
+            expected="a .slt file (safetensors)",
+            found="a zip archive, as checkpoints are",
+            remedy="pack a search's ckpt.pt first (sltpack pack), or run it as it is (sltpack infer)",
+        )
     length = int.from_bytes(start, "little")
     if length > size - 8:
         found = f"one that is cut, or of another kind ({size} bytes)"

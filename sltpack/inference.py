@@ -20,6 +20,7 @@ from .devices import choose_device
 from .errors import MismatchError, require_positive
 from .evaluation import BATCH_SIZE, evaluating
 from .header import MAX_WEIGHTS, ModelSpec, Source
+from .kinds import Kind, kind_of
 from .layers import assign, buffers, channels_last
 from .models import MODELS, describe, shapes, try_out
 from .models import build as build_model
@@ -107,7 +108,8 @@ def open_network(file: str | Path, builder: str | None = None, max_weights: int 
     """Makes the running model of a file.
 
     Args:
-        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept (`.pt`).
+        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept; which of
+            them, its first bytes tell.
         builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the file may ask for.
 
@@ -117,7 +119,9 @@ def open_network(file: str | Path, builder: str | None = None, max_weights: int 
     Raises:
         SltpackError: the file cannot be read, or the model not built.
     """
-    if str(file).endswith(_CHECKPOINT):
+    kind = kind_of(Path(file))
+    # A name in .pt of anything but a ticket is told what is wrong with it as a checkpoint.
+    if kind is Kind.CHECKPOINT or (kind is not Kind.TICKET and str(file).endswith(_CHECKPOINT)):
         kept = checkpoint_reader.load_any(Path(file), max_weights)
         if isinstance(kept, TrainedNetwork):
             return Network(_trained(kept, builder, file), kept.source.model, kept.about())

@@ -99,7 +99,7 @@ def score_on(
     """Runs a ticket on a data set.
 
     Args:
-        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept (`.pt`).
+        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept.
         data_name: "cifar10", "cifar100", "digits", "folder:PATH" or "imagenet:PATH".
         data_dir: the data's folder; without it, the user's cache folder.
         workers: processes that read the images of "imagenet:PATH".
@@ -107,7 +107,8 @@ def score_on(
         limit: the most images to run on, the first ones; at least 1.
         batch_size: images at a time; at least 1.
         device: "auto", "cpu", "cuda" or "mps".
-        predictions: a CSV file to write, with index, label, predicted class and their names for each image.
+        predictions: a CSV file to write, with index, label, predicted class and their names for each image, and its
+            file where it has one.
         force: whether an existing CSV file is replaced.
         builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the file may ask for.
@@ -144,7 +145,8 @@ def score_on(
     run_seconds = time.perf_counter() - begin
     labels = torch.cat([part.labels for part in parts])[:limit]
     if predictions is not None:
-        _write_predictions(predictions, predicted, labels, images.train.classes, force)
+        files = [name for part in parts for name in part.files() or ()][: len(predicted)]
+        _write_predictions(predictions, predicted, labels, images.train.classes, files, force)
     return Result(predicted, labels, load_seconds, run_seconds, peak_memory(place_to_run), str(place_to_run))
 
 
@@ -187,11 +189,17 @@ def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where
 
 
 def _write_predictions(
-    path: Path, predicted: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...], force: bool
+    path: Path,
+    predicted: torch.Tensor,
+    labels: torch.Tensor,
+    classes: tuple[str, ...],
+    files: list[str],
+    force: bool,
 ) -> None:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name"])
+    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name", *(["file"] if files else [])])
     for index, (label, guess) in enumerate(zip(labels.tolist(), predicted.tolist(), strict=True)):
-        rows.writerow([index, label, guess, classes[label], classes[guess]])
-    write_atomically(path, out.getvalue().encode(), force=force)
+        rows.writerow([index, label, guess, classes[label], classes[guess], *files[index : index + 1]])
+    # File names as the operating system has them, which need not be text.
+    write_atomically(path, out.getvalue().encode("utf-8", "surrogateescape"), force=force)

@@ -67,9 +67,10 @@ def searched_kept(source: Source, sparsity: float) -> int:
     kept = source.size - zeros - source.locked
     if not 0 <= kept <= source.searched:
         lowest, highest = source.pruned / source.size, 1 - source.locked / source.size
+        reachable = f"{lowest:.6g}..{highest:.6g}, which" if source.searched else f"{lowest:.6g}, which alone"
         raise RequestError(
-            "sparsity",
-            expected=f"{lowest:.6g}..{highest:.6g}, which these pruning and locking ratios can reach",
+            "--sparsity",
+            expected=f"{reachable} these pruning and locking ratios can reach",
             found=f"{sparsity:g}",
             remedy="choose another sparsity, or freeze fewer weights",
         )

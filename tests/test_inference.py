@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -286,6 +288,8 @@ def test_folders_of_images_end_to_end(tmp_path: Path) -> None:
             pixels = random.integers(0, 80, (16 + number % 3, 20, 3), np.uint8)
             pixels[..., 0 if label else 2] += 150
             Image.fromarray(pixels).save(tmp_path / "photos" / colour / f"{number}.png")
+    if sys.platform == "linux":  # where a name need not be text
+        (tmp_path / "photos" / "blue" / "3.png").rename(tmp_path / "photos" / "blue" / os.fsdecode(b"\xff.png"))
     name, path = f"folder:{tmp_path / 'photos'}", tmp_path / "colours.slt"
     words = ["--model", "conv2", "--width", "0.1", "--data", name, "--epochs", "6", "--batch-size", "8"]
     searched = CliRunner().invoke(cli, ["search", *words, "--image-size", "16", "-o", str(tmp_path / "run")])
@@ -293,6 +297,13 @@ def test_folders_of_images_end_to_end(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli, ["pack", str(tmp_path / "run" / "ckpt.pt"), "-o", str(path)]).exit_code == 0
     assert class_names(load(path)) == ("blue", "red")
     assert score_on(path, name).accuracy > 0.9
+    predictions = tmp_path / "out.csv"
+    score_on(path, name, split="all", limit=70, predictions=predictions)
+    with open(predictions, newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        rows = list(csv.DictReader(stream))
+    whole = data.load(name, image_size=16)
+    assert [row["file"] for row in rows] == [*(whole.train.files() or ()), *(whole.test.files() or ())][:70]
+    assert all(row["file"].split("/")[0] == row["label_name"] for row in rows)
     images = [tmp_path / "photos" / "blue" / "1.png", tmp_path / "photos" / "red" / "2.png"]
     assert [likely[0][0] for _, likely in classify_files(path, images)] == ["blue", "red"]
 

@@ -339,7 +339,7 @@ def test_a_sparsity_out_of_reach(sparsity: float) -> None:
     with pytest.raises(RequestError) as error:
         searched_kept(source_of(0.3, 0.5), sparsity)
     assert str(error.value) == (
-        "sparsity: expected 0.3..0.5, which these pruning and locking ratios can reach, "
+        "--sparsity: expected 0.3..0.5, which these pruning and locking ratios can reach, "
         f"found {sparsity:g}; choose another sparsity, or freeze fewer weights"
     )
 

@@ -57,7 +57,7 @@ def load(path: Path, image_size: int | None) -> ImageData:
     with bar(f"read {path.name}", len(images) * (1 if image_size else 2)) as running:
         size = (image_size, image_size) if image_size else _common_size(images, running)
         require_memory(path, (len(images), *size, 3))
-        return ImageData(_read(train, names, size, running), _read(test, names, size, running))
+        return ImageData(*(_read(path, part, names, size, running) for part in (train, test)))
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -132,13 +132,16 @@ def _common_size(images: list[_Labelled], running: Bar) -> tuple[int, int]:
     return first
 
 
-def _read(images: list[_Labelled], names: tuple[str, ...], size: tuple[int, int], running: Bar) -> Images:
+def _read(
+    folder: Path, images: list[_Labelled], classes: tuple[str, ...], size: tuple[int, int], running: Bar
+) -> Images:
     pixels = np.empty((len(images), *size, 3), np.uint8)
     for index, image in enumerate(images):
         pixels[index] = _pixels(image.path, 3, size)
         running.advance()
     labels = torch.tensor([image.label for image in images], dtype=torch.int64)
-    return Images(torch.from_numpy(pixels), labels, names, MEAN, DEVIATION)
+    names = np.array([image.path.relative_to(folder).as_posix() for image in images], np.str_)
+    return Images(torch.from_numpy(pixels), labels, classes, MEAN, DEVIATION, names=names)
 
 
 def _pixels(path: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -86,6 +86,12 @@ class ImageFiles:
             digest.update(numbers.astype("<i8").tobytes())
         return digest.hexdigest()
 
+    def files(self) -> list[str] | None:
+        """Gives the names of the files, within the folder that holds the parts."""
+        of_classes = [f"{self.folder.name}/{name}" for name in self.classes]
+        labelled = zip(self.labels.tolist(), self.names.tolist(), strict=True)
+        return [f"{of_classes[label]}/{os.fsdecode(name)}" for label, name in labelled]
+
     def batches(self, size: int) -> Iterator[Batch]:
         """Gives the middle of each image, in order, `size` at a time."""
         return _Pass(self, np.arange(len(self)), size).run(-(-len(self) // size))

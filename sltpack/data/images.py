@@ -73,6 +73,9 @@ class LabelledImages(Protocol):
     def sha256(self) -> str:
         """Tells these images and labels from others."""
 
+    def files(self) -> list[str] | None:
+        """Gives the names of the files that images come from, within the data set's folder; None where from none."""
+
     def batches(self, size: int) -> Iterator[Batch]:
         """Gives the images as they are, in order, `size` at a time."""
 
@@ -104,6 +107,7 @@ class Images:
         mean: of each channel, in units of the full range.
         deviation: of each channel, in the same units.
         flips: whether a mirrored image is as good as the image.
+        names: of the files that they come from, within the data set's folder, text [n]; None where from none.
     """
 
     pixels: torch.Tensor
@@ -112,6 +116,7 @@ class Images:
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     flips: bool = True
+    names: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -124,7 +129,10 @@ class Images:
 
     def take(self, index: torch.Tensor | slice) -> Images:
         """Gives some of the images, by index or slice."""
-        return replace(self, pixels=self.pixels[index], labels=self.labels[index])
+        some = replace(self, pixels=self.pixels[index], labels=self.labels[index])
+        if self.names is None:
+            return some
+        return replace(some, names=self.names[index if isinstance(index, slice) else index.cpu().numpy()])
 
     def to(self, device: torch.device) -> Images:
         """Puts all of the images on a device."""
@@ -135,6 +143,10 @@ class Images:
         digest = hashlib.sha256(self.pixels.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().contiguous().numpy().data)
         return digest.hexdigest()
+
+    def files(self) -> list[str] | None:
+        """Gives the names of the files that they come from, as `LabelledImages` says."""
+        return None if self.names is None else list(map(str, self.names))
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Makes network input of pixels, as `Normaliser` does: uint8 [B, H, W, C] to float32 [B, C, H, W]."""

@@ -17,12 +17,12 @@ MODES = {1: "L", 3: "RGB"}
 """Pillow's names for numbers of channels."""
 
 
-def class_names(path: Path, remedy: str = "name the folder that holds the class folders") -> tuple[str, ...]:
+def class_names(path: Path, layout: str | None = None) -> tuple[str, ...]:
     """Finds the classes: the names of the folders in a folder.
 
     Args:
         path: the folder; hidden folders in it, and files, are passed over.
-        remedy: what to do where it does not hold the class folders.
+        layout: what to do where it does not hold the class folders; without it, to name the one that does.
 
     Returns:
         The names, sorted.
@@ -30,13 +30,13 @@ def class_names(path: Path, remedy: str = "name the folder that holds the class 
     Raises:
         DataError: the folder cannot be read, there are fewer than two classes, or a name is not printable.
     """
-    names = tuple(name for name, _ in _entries(path, folders=True))
+    names = tuple(name for name, _ in _entries(path, folders=True, layout=layout))
     if len(names) < 2:
         raise DataError(
             path,
             expected="a folder of images for each of at least two classes",
             found=f"{len(names)} folder{'' if len(names) == 1 else 's'}",
-            remedy=remedy,
+            remedy=layout or "name the folder that holds the class folders",
         )
     for name in names:
         if not name.isprintable():
@@ -131,7 +131,7 @@ def with_channels(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(MODES[channels])
 
 
-def _entries(path: Path, *, folders: bool) -> list[tuple[str, int]]:
+def _entries(path: Path, *, folders: bool, layout: str | None = None) -> list[tuple[str, int]]:
     """Gives the names and sizes of the folders, or of the files, in a folder, sorted, without hidden ones."""
     try:
         with os.scandir(path) as entries:
@@ -142,9 +142,8 @@ def _entries(path: Path, *, folders: bool) -> list[tuple[str, int]]:
             ]
     except (OSError, ValueError) as error:
         found = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise DataError(
-            path, expected="a folder that can be read", found=found.lower(), remedy="check its name and permissions"
-        ) from error
+        remedy = "check its name and permissions" + (f", and {layout}" if layout else "")
+        raise DataError(path, expected="a folder that can be read", found=found.lower(), remedy=remedy) from error
     return sorted(kept)
 
 

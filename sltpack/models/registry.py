@@ -26,6 +26,8 @@ MODELS: dict[str, Builder] = {
 }
 """Builders by name; each takes `width`, `classes` and `input_shape`. `resnet18` is the CIFAR form, `imagenet-resnet18`
 the ImageNet form of the same blocks."""
+MAX_WIDTH = 1024
+"""The largest factor of a model's channels."""
 
 
 def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int]) -> ModelSpec:
@@ -33,7 +35,7 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int
 
     Args:
         name: a name of `MODELS`, or "package.module:function"; whether there is such a model is not looked at.
-        width: factor of all channels, above 0 and up to 1024.
+        width: factor of all channels, above 0 and up to `MAX_WIDTH`.
         classes: how many outputs.
         input_shape: channels, height and width of the images.
 
@@ -43,6 +45,13 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int
     Raises:
         RequestError: they are not what builders take.
     """
+    if not 0 < width <= MAX_WIDTH:  # as nan is not
+        raise RequestError(
+            "--width",
+            expected=f"a number above 0 and up to {MAX_WIDTH}",
+            found=f"{width:g}",
+            remedy="choose another",
+        )
     made = ModelSpec(name, {"width": float(width), "classes": classes, "input_shape": list(input_shape)})
     try:
         describe(made)
@@ -69,7 +78,7 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
     proper = (
         set(arguments) == {"width", "classes", "input_shape"}
         and type(width) in (float, int)
-        and 0 < width <= 1024  # which nan and inf are not
+        and 0 < width <= MAX_WIDTH  # which nan and inf are not
         and type(classes) is int
         and 1 <= classes <= MAX_WEIGHTS
         and isinstance(shape, list)
@@ -78,8 +87,8 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
     )
     if not proper:
         raise FormatError(
-            f"{where}: model {model.name}",
-            expected="a width of up to 1024, classes, and an input_shape of three sizes up to 65536",
+            _place(where, model),
+            expected=f"a width of up to {MAX_WIDTH}, classes, and an input_shape of three sizes up to 65536",
             found=str(arguments),
             remedy="choose other arguments",
         )
@@ -109,14 +118,14 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
         make = _import(builder)
     elif ":" in model.name:
         raise RequestError(
-            f"{where}: model {model.name}",
+            _place(where, model),
             expected="--model with the same name, since a file never runs code by itself",
             found="no --model" if builder is None else f"--model {builder}",
             remedy=f"if you trust that code, pass --model {model.name}",
         )
     else:
         raise RequestError(
-            f"{where}: model {model.name}",
+            _place(where, model),
             expected=", ".join(MODELS) + " or package.module:builder",
             found=repr(model.name) if builder is None else f"--model {builder}",
             remedy="choose one of these" if builder is None else "leave --model out",
@@ -126,20 +135,20 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
     except (Exception, SystemExit) as error:  # a user's builder may raise anything
         if model.name in MODELS:
             raise RequestError(
-                f"{where}: model {model.name}",
+                _place(where, model),
                 expected="images large enough to be halved so often",
                 found=f"{error}",
                 remedy="choose a shallower model or larger images",
             ) from error
         raise RequestError(
-            f"{where}: model {model.name}",
+            _place(where, model),
             expected="a builder that takes width, classes and input_shape",
             found=f"{type(error).__name__}: {error}",
             remedy="mend the builder or choose another input shape or width",
         ) from error
     if not isinstance(made, nn.Module):
         raise RequestError(
-            f"{where}: model {model.name}",
+            _place(where, model),
             expected="a builder that returns a torch.nn.Module",
             found=type(made).__name__,
             remedy="mend the builder",
@@ -194,15 +203,27 @@ def shapes(model: ModelSpec, builder: str | None = None, where: object = "model"
         return {name: tuple(weight.shape) for name, weight in searchable(module).items()}
     except RuntimeError as error:  # so torch tells of a lazy layer, whose shape is not yet known
         raise RequestError(
-            f"{where}: model {model.name}",
+            _place(where, model),
             expected="layers whose shapes are known when they are built",
             found=f"{error}",
             remedy="give lazy layers their sizes",
         ) from error
 
 
+def _place(where: object, model: ModelSpec) -> str:
+    """Tells which model is at fault, and of which file where it is one's."""
+    return f"model {model.name}" if where == "model" else f"{where}: model {model.name}"
+
+
 def _import(name: str) -> Builder:
     module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise RequestError(
+            "--model",
+            expected="package.module:function",
+            found=repr(name),
+            remedy="name a module and a function in it",
+        )
     try:
         # An installed command, unlike python -m, does not look for modules in the working folder. It comes last, so
         # that no file there is taken for a library that is imported later.
@@ -227,7 +248,7 @@ def _import(name: str) -> Builder:
 def _unfit(spec: ModelSpec, where: object, found: str) -> RequestError:
     _, classes, shape = describe(spec, where)
     return RequestError(
-        f"{where}: model {spec.name}",
+        _place(where, spec),
         expected=f"scores of shape (B, {classes}) from images of shape (B, {', '.join(map(str, shape))})",
         found=found,
         remedy="mend the model",

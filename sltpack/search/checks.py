@@ -104,9 +104,11 @@ def require_finite_buffers(epoch: int, model: nn.Module) -> None:
 
 
 def _not_finite(epoch: int, found: str) -> SltpackError:
+    # Before the first whole epoch nothing is kept, and the same folder can be used again.
+    elsewhere = " in another folder; ckpt.pt in this one holds the best of the epochs before" if epoch else ""
     return SltpackError(
         f"epoch {epoch + 1}",
         expected="a finite loss and finite numbers in all that is trained",
         found=found,
-        remedy="try a lower --learning-rate or --precision float32; the epochs before are kept",
+        remedy=f"try a lower --learning-rate or --precision float32{elsewhere}",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 
 from .. import header as headers
 from ..checkpoints import Kept
-from ..errors import RequestError, shown
+from ..errors import FormatError, RequestError, shown
 from ..files import TEMPORARY, write_atomically
 from ..header import Source
+from ..torch_files import HOW_TO_MAKE
 
 BEST = "ckpt.pt"
 """What had the best validation accuracy: the run's result."""
@@ -22,7 +24,10 @@ LAST = "last.pt"
 METRICS = "metrics.jsonl"
 """One line an epoch."""
 _MAY_DIFFER = ("date", "sltpack")
+_IN_WORDS = {"train_sha256": "training images", "test_sha256": "test images"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
+
+_PUT_BACK = "put it back, or choose another folder"
 
 Load = Callable[[Path], Kept]
 
@@ -74,7 +79,8 @@ def load_last(
         FormatError: a file is damaged.
     """
     ours = {**headers.source_parts(source), **noted, "buffers": _described(buffers)}
-    last = _load_ours(folder / LAST, load, ours)
+    kept = f"; {BEST} holds the best so far" if (folder / BEST).exists() else ""
+    last = _load_ours(folder / LAST, load, ours, f"put it back, or choose another folder: this run cannot go on{kept}")
     history = last.metrics["history"]
     if noted.get("momentum") and noted.get("method") != "random" and bool(history) != (last.momentum is not None):
         raise RequestError(
@@ -86,14 +92,21 @@ def load_last(
     if not history:
         return last
     if not (folder / BEST).exists():
-        raise RequestError(
-            folder / BEST,
-            expected="the best state so far",
-            found="no such file",
-            remedy="put it back, or choose another folder",
-        )
-    _load_ours(folder / BEST, load, ours)
+        raise RequestError(folder / BEST, expected="the best state so far", found="no such file", remedy=_PUT_BACK)
+    _load_ours(folder / BEST, load, ours, _PUT_BACK)
     return last
+
+
+def forget(folder: Path) -> None:
+    """Removes the checkpoints of a run that failed before its first whole epoch: no result, and none to go on from.
+
+    Args:
+        folder: of the run; another run may begin in it.
+    """
+    # The last one last: alone it is still a run that can go on.
+    for name in (METRICS, BEST, LAST):
+        with suppress(OSError):  # whatever stands in the way, the run's own error is the one to tell
+            (folder / name).unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -121,18 +134,49 @@ def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
     write_atomically(folder / METRICS, lines.encode(), force=True)
 
 
-def _load_ours(path: Path, load: Load, ours: Mapping[str, Any]) -> Kept:
-    found = load(path)
+def in_words(name: str) -> str:
+    """Gives what an error calls a setting that no option has the name of.
+
+    Args:
+        name: of a setting, as a checkpoint has it.
+    """
+    return _IN_WORDS.get(name, name)
+
+
+def _load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> Kept:
+    try:
+        found = load(path)
+    except (RequestError, FormatError) as error:
+        if error.remedy != HOW_TO_MAKE:
+            raise
+        raise type(error)(path, expected=error.expected, found=error.found, remedy=remedy) from error
     theirs = {**headers.source_parts(found.source), **found.settings, "buffers": _described(found.buffers)}
+    ours, theirs = _seeds_settled(ours), _seeds_settled(theirs)
     for name in ours:
-        if name not in _MAY_DIFFER and ours[name] != theirs.get(name):
+        if name in _MAY_DIFFER or ours[name] == theirs.get(name):
+            continue
+        if name in _IN_WORDS:
             raise RequestError(
-                f"{path}: {name}",
-                expected=f"{shown(ours[name])}, as this call has it",
-                found=shown(theirs.get(name)),
-                remedy=_REMEDY,
+                path,
+                expected=f"the {in_words(name)} that the run began with",
+                found="others",
+                remedy="put the pictures back as they were, or choose another folder",
             )
+        raise RequestError(
+            f"{path}: {name}",
+            expected=f"{shown(ours[name])}, as this call has it",
+            found=shown(theirs.get(name)),
+            remedy=_REMEDY,
+        )
     return found
+
+
+def _seeds_settled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives each seed that was left out the one of all, which it stands for."""
+    return {
+        name: values.get("seed") if value is None and name.endswith("_seed") else value
+        for name, value in values.items()
+    }
 
 
 def _described(buffers: Mapping[str, torch.Tensor]) -> dict[str, list[int]]:

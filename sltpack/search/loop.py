@@ -16,7 +16,7 @@ from .. import header as headers
 from ..checkpoints import Checkpoint, Kept, TrainedNetwork
 from ..data.images import VALIDATION_SHARE, ImageData, LabelledImages, split
 from ..devices import multiplies_bfloat16
-from ..errors import RequestError, SltpackError, one_line
+from ..errors import OutputError, RequestError, SltpackError, one_line
 from ..evaluation import BATCH_SIZE, predict
 from ..files import make_folder
 from ..header import Source
@@ -27,7 +27,7 @@ from ..sources import searched_kept
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .edge_popup import EdgePopup, first_scores
 from .events import Events, require_tensorboard
-from .folder import BEST, LAST, is_begun, load_last, remove_leftovers, require_unused, write_metrics
+from .folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused, write_metrics
 from .settings import Settings, TrainingSettings
 from .steps import Method, Stepper, make_stepper
 from .team import ALONE, Team
@@ -203,7 +203,7 @@ def _run(
         settings = replace(settings, precision="bfloat16" if multiplies_bfloat16(device) else "float32")
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
-    team.require_same({name: value for name, value in alike.items() if name != "date"})
+    team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
     _require_share(team, settings.batch_size, len(data.train) - len(data.train) // VALIDATION_SHARE)
 
     def begun() -> Kept:
@@ -235,6 +235,11 @@ def _run(
         _count_batches(model, len(history) * run.steps)
         _epochs(run, history)
         return _finish(run, data.test)
+    except SltpackError as error:
+        # A full disk takes nothing away: once there is room, --resume goes on.
+        if team.leads and not history and not isinstance(error, OutputError):
+            forget(folder)
+        raise
     except KeyboardInterrupt as error:
         raise Interrupted(
             folder,

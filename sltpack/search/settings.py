@@ -59,9 +59,9 @@ class TrainingSettings:
     def _checks(self) -> Iterable[_Check]:
         yield "epochs", self.epochs >= 1, "at least 1"
         yield "batch-size", self.batch_size >= 1, "at least 1"
-        yield "learning-rate", 0 < self.learning_rate < math.inf, "a number above 0"
+        yield "learning-rate", 0 < self.learning_rate < math.inf, "a finite number above 0"
         yield "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1"
-        yield "weight-decay", 0 <= self.weight_decay < math.inf, "a number from 0 on"
+        yield "weight-decay", 0 <= self.weight_decay < math.inf, "a finite number from 0 on"
         yield "warmup", 0 <= self.warmup < self.epochs, "a number of epochs below --epochs"
         yield "precision", self.precision in PRECISIONS, _either(PRECISIONS)
         for name in ("seed", "split-seed", "order-seed", "augmentation-seed"):

@@ -112,10 +112,11 @@ class Stepper:
                 loss.backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
             remedy = "choose another --batch-size or model, or see what ended the other processes, if any"
+            first_line = str(error).strip().partition("\n")[0]  # torch may add pages of advice
             raise RequestError(
                 f"a step with {len(labels)} images",
                 expected="a model that can be trained on them",
-                found=f"{type(error).__name__}: {error}",
+                found=f"{type(error).__name__}: {first_line}",
                 remedy="leave --compile out, or install a C++ compiler" if self.settings.compiled else remedy,
             ) from error
         return scores, loss

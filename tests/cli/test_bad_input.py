@@ -92,6 +92,15 @@ def test_files_of_another_kind(command: str, data: bytes, message: str, tmp_path
     assert refusal(command, path, *more, status=1) == f"{path}: {message}"
 
 
+@pytest.mark.parametrize("command", ["info", "verify", "unpack"])
+def test_a_checkpoint_that_is_not_packed_yet(command: str, run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    more = ["-o", tmp_path / "out"] if command == "unpack" else []
+    assert refusal(command, run[0] / BEST, *more, status=1) == (
+        f"{run[0] / BEST}: expected a .slt file (safetensors), found a zip archive, as checkpoints are; pack a search's "
+        "ckpt.pt first (sltpack pack), or run it as it is (sltpack infer)"
+    )
+
+
 def test_more_weights_than_allowed(packed: Path) -> None:
     assert refusal("info", packed, "--max-weights", 1000, status=1) == (
         f"{packed}: expected at most 1000 weights, found 6088 weights; if you trust the file, allow as many (--max-weights "
@@ -221,11 +230,11 @@ def test_an_image_that_cannot_be_read(packed: Path, tmp_path: Path) -> None:
     [
         (
             ("--model", "vgg"),
-            "model: model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, imagenet-resnet34, imagenet-resnet50 or package.module:builder, found 'vgg'; choose one of these",
+            "model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, imagenet-resnet34, imagenet-resnet50 or package.module:builder, found 'vgg'; choose one of these",
         ),
         (
             ("--sparsity", 0.9, "--prune", 0.5, "--lock", 0.2),
-            "sparsity: expected 0.5..0.8, which these pruning and locking ratios can reach, found 0.9; choose another "
+            "--sparsity: expected 0.5..0.8, which these pruning and locking ratios can reach, found 0.9; choose another "
             "sparsity, or freeze fewer weights",
         ),
         (("--freeze", 1.5), "--freeze: expected a share in 0..1, found 1.5; choose another"),
@@ -242,8 +251,20 @@ def test_an_image_that_cannot_be_read(packed: Path, tmp_path: Path) -> None:
         (("--width", 2000), "Invalid value for '--width': 2000.0 is not in the range 0<x<=1024."),
         (
             ("--width", "nan"),
-            "model: model conv2: expected a width of up to 1024, classes, and an input_shape of three sizes up to 65536, "
-            "found {'width': nan, 'classes': 10, 'input_shape': [1, 8, 8]}; choose other arguments",
+            "--width: expected a number above 0 and up to 1024, found nan; choose another",
+        ),
+        (("--learning-rate", "inf"), "--learning-rate: expected a finite number above 0, found inf; choose another"),
+        (
+            ("--prune", 1),
+            "--sparsity: expected 1, which alone these pruning and locking ratios can reach, found 0.5; choose another "
+            "sparsity, or freeze fewer weights",
+        ),
+        *(
+            (
+                ("--model", name),
+                f"--model: expected package.module:function, found '{name}'; name a module and a function in it",
+            )
+            for name in ("mine:", ":net", ":")
         ),
     ],
 )

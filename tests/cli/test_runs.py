@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from sltpack import checkpoint_reader, load
-from sltpack.data import imagenet
-from sltpack.search import BEST, METRICS
+from sltpack.search import BEST, METRICS, loop
 from sltpack_cli.main import cli
 
 SMALL = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--epochs", 1, "--batch-size", 128)
@@ -96,6 +96,53 @@ def test_a_short_recipe_for_a_short_search(tmp_path: Path) -> None:
     assert (settings["epochs"], settings["learning_rate"]) == (2, 1.0)
 
 
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_the_object_of_a_run_has_its_source_as_info_names_it(command: str, tmp_path: Path) -> None:
+    options = ("--init", "ku", "--seed", 5, "--learning-rate", 0.01)
+    found = json.loads(sltpack(command, *SMALL, *options, "-o", tmp_path, "--json").stdout)
+    assert found["model"] == {"name": "conv2", "width": 0.125, "classes": 10, "input_shape": [1, 8, 8]}
+    assert (found["init"], found["scale"]) == ("ku", "none")
+    frozen = 0.25 if command == "search" else 0.0
+    assert found["ratios"] == {"method": "epl", "prune": frozen, "lock": frozen}
+    assert found["seeds"] == {"weights": 5, "freezing": 5 if command == "search" else 0}
+    assert (found["weights"], found["searched"]) == (6088, 3044 if command == "search" else 6088)
+    assert "layers" not in found
+    assert "class_names" not in found["settings"]
+    if command == "search":
+        sltpack("pack", tmp_path / BEST, "-o", tmp_path / "model.slt")
+        told = json.loads(sltpack("info", tmp_path / "model.slt", "--json").stdout)
+        names = ("model", "init", "scale", "seeds", "ratios", "weights", "searched")
+        assert {name: found[name] for name in names} == {name: told[name] for name in names}
+
+
+def test_packing_what_no_epoch_has_searched_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_epoch", interrupted)
+        sltpack("search", *SMALL, "-o", tmp_path / "run", status=130)
+    begun = sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "begun.slt")
+    assert begun.stderr == (
+        "note: the search was stopped in its first epoch (0 of 1 whole), and what it found was never validated; sltpack "
+        "search --resume goes on\n"
+    )
+    sltpack("search", *SMALL, "-o", tmp_path / "run", "--resume")
+    assert sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "whole.slt").stderr == ""
+
+
+def test_results_are_one_line_whatever_files_are_called(tmp_path: Path) -> None:
+    folder, ticket, weights = tmp_path / "a\nb", tmp_path / "c\nd.slt", tmp_path / "e\nf"
+    shown = [sltpack("search", *SMALL, "-o", folder).stdout]
+    sltpack("pack", folder / BEST, "-o", ticket)
+    shown.append(sltpack("verify", ticket).stdout)
+    shown.append(sltpack("unpack", ticket, "-o", weights).stdout)
+    shown.append(sltpack("infer", ticket, "--data", "digits").stdout.partition("\n")[0] + "\n")
+    for line, name in zip(shown, ("a\\nb", "c\\nd.slt", "e\\nf", "c\\nd.slt"), strict=True):
+        assert line.startswith(str(tmp_path / name))
+        assert line.count("\n") == 1
+
+
 def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
     data = ("--data", f"imagenet:{photos}", "--workers", 1)
     options = ("--model", "imagenet-resnet18", "--width", 0.05, "--image-size", 32, "--batch-size", 8, "--epochs", 3)
@@ -110,9 +157,13 @@ def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "all.csv").read_text().splitlines()) == 49
     picture = photos / "val" / "n02" / "0.JPEG"
     named = json.loads(sltpack("infer", tmp_path / "model.slt", "--image", picture, "--json").stdout)
-    rows = (tmp_path / "all.csv").read_text().splitlines()
-    (index,) = (n for n, file in enumerate(imagenet.load(photos, 32, 0).test.names) if n >= 4 and file == b"0.JPEG")  # type: ignore[attr-defined]
-    assert rows[1 + 40 + index].split(",")[4] == named[0]["classes"][0][0]
+    with open(tmp_path / "all.csv", newline="") as stream:
+        rows = {row["file"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == [
+        str(path.relative_to(photos)) for part in ("train", "val") for path in sorted(photos.glob(f"{part}/*/*"))
+    ]
+    assert rows["val/n02/0.JPEG"]["predicted_name"] == named[0]["classes"][0][0]
+    assert all(row["label_name"] in Path(file).parts for file, row in rows.items())
 
 
 @pytest.mark.parametrize(
@@ -125,13 +176,13 @@ def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
         (
             ("--data", "imagenet:nowhere"),
             "nowhere/train: expected a folder that can be read, found no such file or directory; check its name and "
-            "permissions",
+            "permissions, and lay it out as train/CLASS/*.JPEG and val/CLASS/*.JPEG",
         ),
         (("--data", "imagenet:"), "--data: expected one of cifar10, "),
         (("--data", "digits", "--warmup", 100), "--warmup: expected a number of epochs below --epochs, found 100"),
         (
             ("--data", "digits", "--preset", "sparse", "--sparsity", 0.4),
-            "sparsity: expected 0.5..1, which these pruning and locking ratios can reach, found 0.4",
+            "--sparsity: expected 0.5..1, which these pruning and locking ratios can reach, found 0.4",
         ),
         (("--data", "digits", "--preset", "lucky"), "Invalid value for '--preset': 'lucky' is not one of 'dense', "),
     ],

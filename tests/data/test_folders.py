@@ -56,6 +56,18 @@ def test_one_folder_a_class(tmp_path: Path) -> None:
     assert sorted(found) == sorted(wanted)
 
 
+def test_images_know_their_files(tmp_path: Path) -> None:
+    data = folders.load(flat(tmp_path), None)
+    for part in (data.train, data.test, data.train.take(torch.tensor([5, 0])), data.train.take(slice(1, 3))):
+        files = part.files()
+        assert files is not None and len(files) == len(part)
+        for file, pixels in zip(files, part.pixels.numpy(), strict=True):
+            np.testing.assert_array_equal(pixels, np.asarray(Image.open(tmp_path / file)))
+    flat(tmp_path / "split" / "train")
+    flat(tmp_path / "split" / "val")
+    assert (folders.load(tmp_path / "split", None).test.files() or [])[0] == "val/cat/0.png"
+
+
 def test_the_test_part_is_always_the_same(tmp_path: Path) -> None:
     first, second = (folders.load(flat(tmp_path / name), None) for name in ("a", "b"))
     assert torch.equal(first.test.pixels, second.test.pixels)

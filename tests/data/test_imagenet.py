@@ -69,6 +69,7 @@ def test_the_names_are_read_and_nothing_else(folder: Path) -> None:
         assert part.labels.tolist() == [label for label in range(3) for _ in range(count)]
         files = [part.path(index) for index in range(len(part))]
         assert files == sorted((folder / name).glob("*/*"))
+        assert part.files() == [str(file.relative_to(folder)) for file in files]
         assert part.sizes.tolist() == [file.stat().st_size for file in files]
     assert imagenet.load(folder, 64, 0).test.shape == (3, 64, 64)
 
@@ -89,6 +90,9 @@ def test_parts_and_splits(folder: Path) -> None:
     some = images.take(torch.tensor([7, 0, 11]))
     assert [some.path(index) for index in range(3)] == [images.path(index) for index in (7, 0, 11)]
     assert some.labels.tolist() == [1, 0, 2]
+    assert some.files() == [
+        "train/{}/{}".format(*file.parts[-2:]) for file in (some.path(0), some.path(1), some.path(2))
+    ]
     assert len(images.take(slice(2, 5))) == 3
     train, validation = split(images, 0)
     assert (len(train), len(validation)) == (10, 2)
@@ -232,7 +236,10 @@ def message(path: Path) -> str:
 
 
 def test_missing_folders(tmp_path: Path) -> None:
-    unread = "expected a folder that can be read, found no such file or directory; check its name and permissions"
+    unread = (
+        "expected a folder that can be read, found no such file or directory; check its name and permissions, and lay it "
+        "out as train/CLASS/*.JPEG and val/CLASS/*.JPEG"
+    )
     assert message(tmp_path) == f"{tmp_path / 'train'}: {unread}"
     for name in CLASSES:
         save(tmp_path / "train" / name / "0.JPEG", 20, 20, 0)

@@ -140,22 +140,29 @@ def test_an_input_too_small() -> None:
     with pytest.raises(RequestError) as caught:
         models.shapes(models.spec("conv8", 1.0, 10, (1, 8, 8)))
     assert str(caught.value) == (
-        "model: model conv8: expected images large enough to be halved so often, found images of 8x8 pixels, where 16x16 "
+        "model conv8: expected images large enough to be halved so often, found images of 8x8 pixels, where 16x16 "
         "are the least; choose a shallower model or larger images"
     )
 
 
 @pytest.mark.parametrize(
     ("width", "classes", "shape"),
-    [(math.nan, 10, (3, 32, 32)), (2000.0, 10, (3, 32, 32)), (0.0, 10, (3, 32, 32)), (1.0, 0, (3, 32, 32))],
+    [(1.0, 0, (3, 32, 32)), (1.0, 10, (3, 32, 10**6))],
 )
 def test_arguments_from_a_call_are_a_wrong_call(width: float, classes: int, shape: tuple[int, int, int]) -> None:
     with pytest.raises(RequestError) as caught:
         models.spec("conv2", width, classes, shape)
     assert str(caught.value) == (
-        "model: model conv2: expected a width of up to 1024, classes, and an input_shape of three sizes up to 65536, "
-        f"found {{'width': {width}, 'classes': {classes}, 'input_shape': [3, 32, 32]}}; choose other arguments"
+        "model conv2: expected a width of up to 1024, classes, and an input_shape of three sizes up to 65536, "
+        f"found {{'width': {width}, 'classes': {classes}, 'input_shape': {list(shape)}}}; choose other arguments"
     )
+
+
+@pytest.mark.parametrize("width", [math.nan, math.inf, 2000.0, 0.0, -1.0])
+def test_a_width_from_a_call_is_named_as_the_option(width: float) -> None:
+    with pytest.raises(RequestError) as caught:
+        models.spec("conv2", width, 10, (3, 32, 32))
+    assert str(caught.value) == f"--width: expected a number above 0 and up to 1024, found {width:g}; choose another"
 
 
 @pytest.mark.parametrize(
@@ -267,7 +274,7 @@ def test_lazy_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError) as caught:
         models.shapes(models.spec("lazy_model:build", 1.0, 10, (1, 8, 8)), "lazy_model:build")
     assert str(caught.value).startswith(
-        "model: model lazy_model:build: expected layers whose shapes are known when they are built, found "
+        "model lazy_model:build: expected layers whose shapes are known when they are built, found "
     )
     assert str(caught.value).endswith("; give lazy layers their sizes")
 

@@ -17,12 +17,12 @@ import torch
 from sltpack import checkpoint_reader
 from sltpack.checkpoints import Checkpoint
 from sltpack.data.images import ImageData, Images, split
-from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
+from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
 from sltpack.layers import forget_statistics
-from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, loop, search, search_images
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_images, steps
 from sltpack.search.edge_popup import first_scores
 from sltpack.search.steps import Stepper
 
@@ -156,6 +156,27 @@ def test_a_best_ticket_that_is_gone(
     )
 
 
+@pytest.mark.parametrize("fate", ["gone", "cut"])
+@pytest.mark.parametrize("name", [BEST, LAST])
+def test_a_checkpoint_that_cannot_be_gone_on_from(
+    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, name: str, fate: str
+) -> None:
+    for file in (BEST, LAST):
+        shutil.copy(run[0] / file, tmp_path)
+    if fate == "gone":
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes((run[0] / name).read_bytes()[:2000])
+    noted = {key: run[1].settings[key] for key in ("data", "date", "sltpack")}
+    with pytest.raises(SltpackError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
+    where, remedy = str(caught.value).split(": expected ")[0], str(caught.value).partition("; ")[2]
+    assert where == str(tmp_path / name)
+    assert remedy == "put it back, or choose another folder" + (
+        ": this run cannot go on; ckpt.pt holds the best so far" if name == LAST else ""
+    )
+
+
 def test_the_rate_falls_along_a_cosine() -> None:
     assert SETTINGS.rate(0) == SETTINGS.learning_rate == 0.1
     assert SETTINGS.rate(1 / 3) == pytest.approx(0.075)
@@ -238,6 +259,26 @@ def test_a_kill_between_the_first_two_checkpoints(
     assert torch.equal(resumed.scores, run[1].scores)
 
 
+def test_a_full_disk_in_the_first_epoch_takes_nothing_away(
+    run: tuple[Path, Checkpoint],
+    few_digits: ImageData,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_: Path, history: list[dict[str, float]]) -> None:
+        if history:
+            raise OutputError("metrics", expected="room", found="none", remedy="make some")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "write_metrics", full)
+        with pytest.raises(OutputError):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 1
+    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert torch.equal(resumed.scores, run[1].scores)
+
+
 def test_a_search_without_momentum(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
     settings = replace(SETTINGS, momentum=0.0)
     found = search(small_source(), few_digits, settings, tmp_path, device=CPU)
@@ -307,6 +348,36 @@ def test_other_options_on_resume_are_refused(
         )
 
 
+def test_other_pictures_on_resume_are_told_in_words(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    noted = {"train_sha256": "0" * 64, "test_sha256": "1" * 64}
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted)
+    for name, words in (("train_sha256", "training images"), ("test_sha256", "test images")):
+        changed = {**noted, name: "2" * 64}
+        with pytest.raises(RequestError) as caught:
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=changed, resume=True)
+        assert str(caught.value) == (
+            f"{tmp_path / LAST}: expected the {words} that the run began with, found others; put the pictures back as "
+            "they were, or choose another folder"
+        )
+
+
+@pytest.mark.parametrize("name", ["split_seed", "order_seed", "augmentation_seed", "score_seed"])
+@pytest.mark.parametrize("begun", [None, 7])
+def test_a_seed_that_is_the_one_of_all_is_the_same_on_resume(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, name: str, begun: int | None
+) -> None:
+    one_epoch = replace(SETTINGS, epochs=1, seed=7)
+    first = search(small_source(), few_digits, replace(one_epoch, **{name: begun}), tmp_path, device=CPU)
+    for value in (None, 7):
+        settings = replace(one_epoch, **{name: value})
+        again = search(small_source(), few_digits, settings, tmp_path, device=CPU, resume=True)
+        assert again.metrics == first.metrics
+    with pytest.raises(RequestError, match=f": {name}: expected 8, as this call has it, found 7; resume with"):
+        search(small_source(), few_digits, replace(one_epoch, **{name: 8}), tmp_path, device=CPU, resume=True)
+
+
 def test_resume_begins_where_there_is_nothing_to_go_on_from(
     run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
 ) -> None:
@@ -320,8 +391,28 @@ def test_a_loss_that_is_no_number(few_digits: ImageData, small_source: SourceMak
         search(small_source(), broken, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
         "epoch 1: expected a finite loss and finite numbers in all that is trained, found a loss of nan and numbers of up "
-        "to nan; try a lower --learning-rate or --precision float32; the epochs before are kept"
+        "to nan; try a lower --learning-rate or --precision float32"
     )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_no_number_later(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = checks.require_finite
+
+    def broken(epoch: int, loss: float, parameters: Any) -> None:
+        before(epoch, loss if epoch == 0 else float("nan"), parameters)
+
+    monkeypatch.setattr(loop, "require_finite", broken)
+    with pytest.raises(SltpackError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    assert str(caught.value).startswith("epoch 2: expected a finite loss and ")
+    assert str(caught.value).endswith(
+        "; try a lower --learning-rate or --precision float32 in another folder; ckpt.pt in this one holds the best of "
+        "the epochs before"
+    )
+    assert checkpoint_reader.load(tmp_path / BEST).metrics["epoch"] == 1
 
 
 def test_scores_that_are_no_numbers_are_not_saved(
@@ -331,7 +422,9 @@ def test_scores_that_are_no_numbers_are_not_saved(
         SltpackError, match=r"^epoch 1: expected a finite loss and finite numbers in all that is trained, found "
     ):
         search(small_source(), few_digits, replace(SETTINGS, learning_rate=1e38), tmp_path, device=CPU)
-    assert torch.isfinite(checkpoint_reader.load(tmp_path / BEST).scores).all()
+    # Nothing is left that would pass for a result, and what the error says can be done in the same folder.
+    assert not list(tmp_path.iterdir())
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -395,9 +488,15 @@ def test_a_batch_too_small_for_batch_norm(few_digits: ImageData, small_source: S
         ({"epochs": 0}, "--epochs: expected at least 1, found 0; choose another"),
         ({"batch_size": 0}, "--batch-size: expected at least 1, found 0; choose another"),
         ({"sparsity": float("nan")}, "--sparsity: expected a share in 0..1, found nan; choose another"),
-        ({"learning_rate": float("nan")}, "--learning-rate: expected a number above 0, found nan; choose another"),
+        (
+            {"learning_rate": float("nan")},
+            "--learning-rate: expected a finite number above 0, found nan; choose another",
+        ),
         ({"momentum": 1.0}, "--momentum: expected a number from 0 to below 1, found 1.0; choose another"),
-        ({"weight_decay": float("inf")}, "--weight-decay: expected a number from 0 on, found inf; choose another"),
+        (
+            {"weight_decay": float("inf")},
+            "--weight-decay: expected a finite number from 0 on, found inf; choose another",
+        ),
         ({"seed": -1}, "--seed: expected an integer in 0..2^64 - 1, found -1; choose another"),
         ({"precision": "fp8"}, "--precision: expected auto, float32 or bfloat16, found fp8; choose another"),
     ],
@@ -446,7 +545,7 @@ def test_images_that_do_not_fit(few_digits: ImageData, small_source: SourceMaker
 
 
 def test_a_sparsity_out_of_reach(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"^sparsity: expected 0\.25"):
+    with pytest.raises(RequestError, match=r"^--sparsity: expected 0\.25"):
         search(small_source(), few_digits, replace(SETTINGS, sparsity=0.9), tmp_path, device=CPU)
     assert not list(tmp_path.iterdir())
 
@@ -491,6 +590,26 @@ def test_random_supermasks_have_statistics_of_their_own(
     for name, buffer in random.named_buffers():
         if buffer.is_floating_point():
             torch.testing.assert_close(buffer, last.buffers[name], rtol=1e-5, atol=1e-6)
+
+
+def test_of_a_step_that_fails_the_first_line_is_told(
+    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise RuntimeError("InvalidCxxCompiler: none\n\nSet TORCHDYNAMO_VERBOSE=1 for more\n")
+
+    monkeypatch.setattr(steps.functional, "cross_entropy", failing)
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    for compiled, remedy in (
+        (True, "leave --compile out, or install a C++ compiler"),
+        (False, "choose another --batch-size or model, or see what ended the other processes, if any"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            search(small_source(), few_digits, replace(SETTINGS, compiled=compiled), tmp_path, device=CPU)
+        assert str(caught.value) == (
+            "a step with 32 images: expected a model that can be trained on them, found RuntimeError: InvalidCxxCompiler: "
+            f"none; {remedy}"
+        )
 
 
 def test_compiled_steps_find_the_same(

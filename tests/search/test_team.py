@@ -345,7 +345,7 @@ def test_only_the_first_process_writes(folder: Path) -> None:
         ),
         (
             "other data",
-            "process 1: train_sha256: expected the same in all processes, found another than in process 0; start all with "
+            "process 1: training images: expected the same in all processes, found another than in process 0; start all with "
             "the same command and data",
         ),
         (
