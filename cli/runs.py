@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sltpack.header import SEED_LIMIT, source_parts
-from sltpack.presets import DEFAULT_RECIPE, PRECISIONS, RECIPES
+from sltpack.presets import DEFAULT_RECIPE, OPTIMIZERS, PRECISIONS, RECIPES
 
 from . import options
 
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 SEED = click.IntRange(0, SEED_LIMIT - 1)
 TRAINING_SETTINGS = (
-    *("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "warmup", "precision", "compiled"),
+    *(
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "momentum",
+        "weight_decay",
+        "warmup",
+        "precision",
+        "compiled",
+    ),
     *("seed", "split_seed", "order_seed", "augmentation_seed"),
 )
 """The options that become settings, of weight training as of a search."""
@@ -38,6 +48,7 @@ def training_options() -> options.Decorator[Any]:
         ),
         click.option("--epochs", type=positive, help="Passes over the training images."),
         click.option("--batch-size", type=positive, help="Training images in a step."),
+        click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="What takes the steps."),
         click.option(
             "--learning-rate",
             type=click.FloatRange(min=0, min_open=True),
@@ -46,7 +57,7 @@ def training_options() -> options.Decorator[Any]:
         click.option(
             "--momentum",
             type=click.FloatRange(0, 1, max_open=True),
-            help="The share of a step that goes on in the next.",
+            help="The share of a step that goes on in the next; of adamw, its first beta.",
         ),
         click.option(
             "--weight-decay", type=click.FloatRange(min=0), help="How strongly a step draws to 0 what is trained."

@@ -77,8 +77,7 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     trained = "weights" in values and "scores" not in values
     count, of_what = (source.size, "weight") if trained else (source.searched, "searched weight")
 
-    def numbers(name: str) -> torch.Tensor:
-        tensor = values.get(name)
+    def numbers(name: str, tensor: object) -> torch.Tensor:
         if not is_plain(tensor) or tuple(tensor.shape) != (count,):
             raise wrong(name, f"float32 [{count}], one for each {of_what}", described(tensor))
         if not bool(torch.isfinite(tensor).all()):
@@ -105,10 +104,12 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     for name in ACCURACIES:
         if not isinstance(metrics.get(name), float | None):
             raise wrong("metrics", f"{name}, a number", shown(metrics[name]))
-    momentum = None if values.get("momentum") is None else numbers("momentum")
+    memory = {name: numbers(f"memory {name}", tensor) for name, tensor in _memory(path, values).items()}
     found = {name: tensor.detach() for name, tensor in buffers.items()}
+    if values["version"] < 3:
+        settings = {"optimizer": "sgd", **settings}
     if trained:
-        return TrainedNetwork(source, numbers("weights"), found, settings, metrics, momentum)
+        return TrainedNetwork(source, numbers("weights", values["weights"]), found, settings, metrics, memory)
     kept, threshold, by_layer = values.get("kept"), values.get("threshold"), values.get("by_layer", False)
     if type(kept) is not int or not 0 <= kept <= source.searched:
         raise wrong("kept", f"an integer in 0..{source.searched}", shown(kept))
@@ -116,7 +117,19 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
         raise wrong("threshold", "a number", shown(threshold))
     if not isinstance(by_layer, bool):
         raise wrong("by_layer", "true or false", shown(by_layer))
-    return Checkpoint(source, kept, numbers("scores"), threshold, found, settings, metrics, momentum, by_layer)
+    return Checkpoint(
+        source, kept, numbers("scores", values.get("scores")), threshold, found, settings, metrics, memory, by_layer
+    )
+
+
+def _memory(path: Path, values: Mapping[str, Any]) -> Mapping[str, object]:
+    if values["version"] < 3:
+        momentum = values.get("momentum")
+        return {} if momentum is None else {"momentum_buffer": momentum}
+    memory = values.get("memory")
+    if not isinstance(memory, dict) or not all(map(_is_utf8, memory)):
+        raise FormatError(f"{path}: memory", expected="tensors by name", found=described(memory), remedy=HOW_TO_MAKE)
+    return memory
 
 
 def _is_history(history: object) -> bool:

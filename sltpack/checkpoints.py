@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from .sources import kept_by_layer
 from .tickets import Ticket
 
 FORMAT = "sltpack checkpoint"
-VERSION = 2
-"""1 had neither `by_layer` nor trained weights."""
-VERSIONS = (1, 2)
+VERSION = 3
+"""1 had neither `by_layer` nor trained weights; 1 and 2 had the momentum of stochastic gradient descent alone."""
+VERSIONS = (1, 2, 3)
 """Those that can be read."""
 ACCURACIES = ("validation_accuracy", "test_accuracy")
 
@@ -39,7 +39,7 @@ class Checkpoint:
         buffers: the model's buffers, as BatchNorm's statistics, float32.
         settings: of the search, plain values by name.
         metrics: what was measured, plain values by name.
-        momentum: the optimizer's, like the scores; only in a checkpoint to go on from.
+        memory: the optimizer's, by its own names, each like the scores; only in a checkpoint to go on from.
         by_layer: whether each layer has its own threshold; `threshold` is then the smallest of them.
     """
 
@@ -50,7 +50,7 @@ class Checkpoint:
     buffers: Mapping[str, torch.Tensor]
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
-    momentum: torch.Tensor | None = None
+    memory: Mapping[str, torch.Tensor] = field(default_factory=dict)
     by_layer: bool = False
 
     def save(self, path: Path) -> None:
@@ -107,7 +107,7 @@ class TrainedNetwork:
         buffers: the model's buffers, as BatchNorm's statistics, float32.
         settings: of the training, plain values by name.
         metrics: what was measured, plain values by name.
-        momentum: the optimizer's, like the weights; only in a checkpoint to go on from.
+        memory: the optimizer's, by its own names, each like the weights; only in a checkpoint to go on from.
     """
 
     source: Source
@@ -115,7 +115,7 @@ class TrainedNetwork:
     buffers: Mapping[str, torch.Tensor]
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
-    momentum: torch.Tensor | None = None
+    memory: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Writes the network atomically, in place of an older one.
@@ -148,7 +148,7 @@ def _shared_values(kept: Kept) -> dict[str, Any]:
         "buffers": {name: buffer.cpu() for name, buffer in kept.buffers.items()},
         "settings": dict(kept.settings),
         "metrics": dict(kept.metrics),
-        "momentum": None if kept.momentum is None else kept.momentum.cpu(),
+        "memory": {name: values.cpu() for name, values in kept.memory.items()},
     }
 
 

@@ -12,6 +12,8 @@ METHODS = ("edge-popup", "random")
 """How a supermask is found: by learning scores, or as the best of random ones, one an epoch."""
 THRESHOLDS = ("global", "layer")
 """Whether one threshold holds for the whole network or one for each layer."""
+OPTIMIZERS = ("sgd", "adamw")
+"""What takes the steps."""
 PRECISIONS = ("auto", "float32", "bfloat16")
 """What the training steps can multiply in."""
 
@@ -40,7 +42,7 @@ is the method of Ramanujan et al. 2020: a dense source, one threshold for each l
 best of as many random supermasks as there are epochs.
 """
 
-_SGD = {"batch_size": 128, "momentum": 0.9, "weight_decay": 1e-4}
+_SGD = {"batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4}
 
 DEFAULT_RECIPE = "paper"
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

@@ -72,7 +72,7 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
     if type(values.get("version")) is not int or values["version"] not in versions:
         raise FormatError(
             path,
-            expected=f"version {' or '.join(map(str, versions))} of the checkpoint",
+            expected=f"version {', '.join(map(str, versions[:-1]))} or {versions[-1]} of the checkpoint",
             found=f"version {shown(values.get('version'))}",
             remedy="use the sltpack that wrote it",
         )

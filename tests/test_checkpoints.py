@@ -135,7 +135,10 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
             {"scores": torch.zeros(searched).double()},
             f": scores: expected {expected}, found float64 [{searched}]{made}",
         ),
-        ({"momentum": [0.0]}, f": momentum: expected {expected}, found list{made}"),
+        ({"memory": {"m": [0.0]}}, f": memory m: expected {expected}, found list{made}"),
+        ({"memory": None}, f": memory: expected tensors by name, found none{made}"),
+        ({"memory": {0: torch.zeros(searched)}}, f": memory: expected tensors by name, found dict{made}"),
+        ({"version": 2, "momentum": [0.0]}, f": memory momentum_buffer: expected {expected}, found list{made}"),
         (
             {"scores": torch.full((searched,), torch.nan)},
             ": scores: expected finite numbers, found others; run it again at a lower rate",
@@ -188,9 +191,12 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
         ),
         (
             {"version": torch.ones(2)},
-            ": expected version 1 or 2 of the checkpoint, found version tensor([1., 1.]); use the sltpack that wrote it",
+            ": expected version 1, 2 or 3 of the checkpoint, found version tensor([1., 1.]); use the sltpack that wrote it",
         ),
-        ({"version": 3}, ": expected version 1 or 2 of the checkpoint, found version 3; use the sltpack that wrote it"),
+        (
+            {"version": 4},
+            ": expected version 1, 2 or 3 of the checkpoint, found version 4; use the sltpack that wrote it",
+        ),
         (
             {"init": "magic"},
             ": init: expected ku or skc, found 'magic'; read the file with a newer sltpack, or get it anew",

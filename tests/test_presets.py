@@ -84,6 +84,7 @@ def test_the_papers_recipe() -> None:
         "epochs": 100,
         "batch_size": 128,
         "learning_rate": 0.1,
+        "optimizer": "sgd",
         "momentum": 0.9,
         "weight_decay": 1e-4,
         "warmup": 0,

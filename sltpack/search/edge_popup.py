@@ -28,6 +28,7 @@ from ..initializers import UNIT_SIZE, VARIANCE, units
 from ..layers import searchable
 from ..selection import Selector
 from ..sources import kept_by_layer
+from .steps import Memory
 
 _EXACT = 2**53
 """Up to here, float64 holds every integer."""
@@ -169,7 +170,7 @@ class EdgePopup:
         noted: Mapping[str, Any],
         metrics: Mapping[str, Any],
         buffers: Mapping[str, torch.Tensor],
-        momentum: list[torch.Tensor] | None,
+        memory: Memory,
     ) -> Checkpoint:
         """Gives the state to write."""
         return Checkpoint(
@@ -180,17 +181,17 @@ class EdgePopup:
             buffers,
             noted,
             metrics,
-            None if momentum is None else momentum[0].cpu().clone(),
+            {name: values.cpu().clone() for name, (values,) in memory.items()},
             self._by_layer,
         )
 
-    def restore(self, kept: Kept) -> list[torch.Tensor] | None:
-        """Goes back to a state, and gives the momentum in it."""
+    def restore(self, kept: Kept) -> Memory:
+        """Goes back to a state, and gives the optimiser's memory in it."""
         assert isinstance(kept, Checkpoint)
         with torch.no_grad():
             self.scores.copy_(kept.scores)
         self.apply()
-        return None if kept.momentum is None else [kept.momentum.to(self.scores.device)]
+        return {name: [values.to(self.scores.device)] for name, values in kept.memory.items()}
 
     def load(self, path: Path) -> Checkpoint:
         """Reads a state.

@@ -16,6 +16,7 @@ from ..errors import FormatError, RequestError, shown
 from ..files import TEMPORARY, write_atomically
 from ..header import Source
 from ..torch_files import HOW_TO_MAKE
+from .steps import REMEMBERED
 
 BEST = "ckpt.pt"
 """What had the best validation accuracy: the run's result."""
@@ -82,11 +83,12 @@ def load_last(
     kept = f"; {BEST} holds the best so far" if (folder / BEST).exists() else ""
     last = _load_ours(folder / LAST, load, ours, f"put it back, or choose another folder: this run cannot go on{kept}")
     history = last.metrics["history"]
-    if noted.get("momentum") and noted.get("method") != "random" and bool(history) != (last.momentum is not None):
+    remembered = _remembered(noted) if history else ()
+    if set(last.memory) != set(remembered):
         raise RequestError(
-            folder / LAST,
-            expected="the momentum of a run that has begun" if history else "none before the first epoch",
-            found="none" if history else "one",
+            f"{folder / LAST}: what the optimizer remembers",
+            expected=", ".join(remembered) or "nothing",
+            found=", ".join(last.memory) or "nothing",
             remedy="put the right file back, or choose another folder",
         )
     if not history:
@@ -95,6 +97,11 @@ def load_last(
         raise RequestError(folder / BEST, expected="the best state so far", found="no such file", remedy=_PUT_BACK)
     _load_ours(folder / BEST, load, ours, _PUT_BACK)
     return last
+
+
+def _remembered(noted: Mapping[str, Any]) -> tuple[str, ...]:
+    stateless = noted["optimizer"] == "sgd" and not noted["momentum"]
+    return () if stateless or noted.get("method") == "random" else REMEMBERED[noted["optimizer"]]
 
 
 def forget(folder: Path) -> None:

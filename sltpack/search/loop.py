@@ -84,12 +84,12 @@ class _Run:
 
     @property
     def batch_size(self) -> int:
-        return min(self.settings.batch_size, len(self.train))
+        return _batch_size(self.settings, self.train)
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch; the ragged end of its order is left out, and the next order is another."""
-        return len(self.train) // self.batch_size
+        """Steps of an epoch."""
+        return _steps(self.settings, self.train)
 
 
 def search(
@@ -215,7 +215,7 @@ def _run(
             return load_last(folder, method.load, source, everything, buffers(model))
         require_unused(folder)
         make_folder(folder)
-        start = method.keep(everything, dict(_NOTHING_MEASURED), _copied(model), None)
+        start = method.keep(everything, dict(_NOTHING_MEASURED), _copied(model), {})
         for name in (LAST, BEST):
             start.save(folder / name)
         return start
@@ -224,15 +224,16 @@ def _run(
     history = list(start.metrics["history"])
     try:
         _restore(model, start)
-        momentum = method.restore(start)
+        memory = method.restore(start)
         seed = settings.seed_of("split")
         training, validation = (part.to(device) for part in split(data.train, seed))
         network = team.join(model, data.train.shape)
         if settings.compiled:
             network = torch.compile(network)  # type: ignore[assignment]
-        stepper = make_stepper(network, method, settings, momentum)
+        steps = len(history) * _steps(settings, training)
+        _count_batches(model, steps)
+        stepper = make_stepper(network, method, settings, memory, steps)
         run = _Run(settings, everything, place, training, validation, model, stepper)
-        _count_batches(model, len(history) * run.steps)
         _epochs(run, history)
         return _finish(run, data.test)
     except SltpackError as error:
@@ -273,8 +274,8 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
             if run.team.leads:
                 metrics = {**measured, "history": [*history, measured]}
                 if measured["validation_accuracy"] > best:
-                    run.method.keep(run.noted, metrics, _copied(run.model), None).save(folder / BEST)
-                run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.momentum()).save(folder / LAST)
+                    run.method.keep(run.noted, metrics, _copied(run.model), {}).save(folder / BEST)
+                run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.memory()).save(folder / LAST)
                 write_metrics(folder, [*history, measured])
             events.add(measured)
             history.append(measured)
@@ -284,7 +285,7 @@ def _save_begun(run: _Run) -> None:
     """Keeps what the first epoch has found so far: better than what it began with."""
     run.method.apply()  # the interruption may have come between the scores and the weights
     if all(bool(torch.isfinite(parameter).all()) for parameter in run.method.parameters):
-        started = run.method.keep(run.noted, dict(_NOTHING_MEASURED), _copied(run.model), None)
+        started = run.method.keep(run.noted, dict(_NOTHING_MEASURED), _copied(run.model), {})
         started.save(run.place.folder / BEST)
 
 
@@ -329,6 +330,15 @@ def _accuracy(run: _Run, images: LabelledImages, note: str | None = None) -> flo
     classes = predict(run.model, own, size, note=note)
     right = (classes == own.labels.cpu()).sum().to(run.place.device)
     return int(run.team.sum(right)) / len(images)
+
+
+def _batch_size(settings: TrainingSettings, train: LabelledImages) -> int:
+    return min(settings.batch_size, len(train))
+
+
+def _steps(settings: TrainingSettings, train: LabelledImages) -> int:
+    """Steps of an epoch; the ragged end of its order is left out, and the next order is another."""
+    return len(train) // _batch_size(settings, train)
 
 
 def _require_share(team: Team, batch_size: int, images: int) -> None:

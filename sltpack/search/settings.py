@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import RequestError
 from ..header import SEED_LIMIT
-from ..presets import METHODS, PRECISIONS, THRESHOLDS
+from ..presets import METHODS, OPTIMIZERS, PRECISIONS, THRESHOLDS
 
 _Check = tuple[str, bool, str]
 
@@ -22,7 +22,8 @@ class TrainingSettings:
         epochs: passes over the training images.
         batch_size: images in a step, over all processes.
         learning_rate: the highest; it falls to 0 along a cosine, step by step.
-        momentum: of stochastic gradient descent.
+        optimizer: "sgd", stochastic gradient descent, or "adamw".
+        momentum: of stochastic gradient descent; AdamW's first beta.
         weight_decay: on what is trained.
         warmup: epochs at the start in which the rate rises from 0 along a line.
         seed: of everything left to chance that has no seed of its own.
@@ -40,6 +41,7 @@ class TrainingSettings:
     epochs: int
     batch_size: int = 128
     learning_rate: float = 0.1
+    optimizer: str = "sgd"
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warmup: int = 0
@@ -60,6 +62,7 @@ class TrainingSettings:
         yield "epochs", self.epochs >= 1, "at least 1"
         yield "batch-size", self.batch_size >= 1, "at least 1"
         yield "learning-rate", 0 < self.learning_rate < math.inf, "a finite number above 0"
+        yield "optimizer", self.optimizer in OPTIMIZERS, _either(OPTIMIZERS)
         yield "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1"
         yield "weight-decay", 0 <= self.weight_decay < math.inf, "a finite number from 0 on"
         yield "warmup", 0 <= self.warmup < self.epochs, "a number of epochs below --epochs"

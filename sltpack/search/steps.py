@@ -15,6 +15,13 @@ from ..checkpoints import Kept
 from ..errors import RequestError
 from .settings import Settings, TrainingSettings
 
+Memory = Mapping[str, list[torch.Tensor]]
+"""What an optimiser remembers between steps, by its own names: one tensor for each parameter; empty at first."""
+SECOND_BETA = 0.999
+"""Of AdamW: the share of the mean squared gradient that stays with each step (Kingma & Ba 2015, section 2)."""
+REMEMBERED = {"sgd": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}
+"""The names in it."""
+
 
 class Method(Protocol):
     """What a run moves, the scores of a search or the weights themselves, and how that is kept."""
@@ -34,12 +41,12 @@ class Method(Protocol):
         noted: Mapping[str, Any],
         metrics: Mapping[str, Any],
         buffers: Mapping[str, torch.Tensor],
-        momentum: list[torch.Tensor] | None,
+        memory: Memory,
     ) -> Kept:
         """Gives the state to write."""
 
-    def restore(self, kept: Kept) -> list[torch.Tensor] | None:
-        """Goes back to a state, and gives the momentum in it."""
+    def restore(self, kept: Kept) -> Memory:
+        """Goes back to a state, and gives the optimiser's memory in it."""
 
     def load(self, path: Path) -> Kept:
         """Reads a state."""
@@ -66,15 +73,14 @@ class Stepper:
         """Whether steps move anything; otherwise they only make BatchNorm's statistics."""
         return not (isinstance(self.settings, Settings) and self.settings.method == "random")
 
-    def momentum(self) -> list[torch.Tensor] | None:
-        """Gives the optimiser's memory, one tensor for each parameter; None before the first step."""
-        found = [self.optimizer.state[parameter].get("momentum_buffer") for parameter in self.method.parameters]
-        if all(tensor is None for tensor in found):
-            return None
-        return [  # a weight that the model does not use has none, and keeps still
-            torch.zeros_like(parameter) if tensor is None else tensor
-            for parameter, tensor in zip(self.method.parameters, found, strict=True)
-        ]
+    def memory(self) -> Memory:
+        """Gives what the optimiser remembers."""
+        states = [(parameter, self.optimizer.state[parameter]) for parameter in self.method.parameters]
+        return {  # a weight that the model does not use has none, and keeps still
+            name: [torch.zeros_like(own) if state.get(name) is None else state[name] for own, state in states]
+            for name in REMEMBERED[self.settings.optimizer]
+            if any(state.get(name) is not None for _, state in states)
+        }
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Takes one step.
@@ -123,27 +129,34 @@ class Stepper:
 
 
 def make_stepper(
-    network: nn.Module, method: Method, settings: TrainingSettings, momentum: list[torch.Tensor] | None = None
+    network: nn.Module, method: Method, settings: TrainingSettings, memory: Memory | None = None, steps: int = 0
 ) -> Stepper:
-    """Sets up steps of stochastic gradient descent.
+    """Sets up steps of stochastic gradient descent, or of AdamW (Loshchilov & Hutter 2019).
 
     Args:
         network: from images to class scores.
         method: what is moved.
         settings: of the run, its precision settled.
-        momentum: where the optimiser stands, one tensor for each parameter; None at the beginning.
+        memory: what the optimiser remembers.
+        steps: how many it has taken.
 
     Returns:
         What takes the steps.
     """
     parameters = method.parameters
-    optimizer = torch.optim.SGD(
-        parameters,
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        fused=parameters[0].device.type in ("cpu", "cuda"),
-    )
-    for parameter, buffer in zip(parameters, momentum, strict=True) if momentum else ():
-        optimizer.state[parameter]["momentum_buffer"] = buffer
+    common: dict[str, Any] = {
+        "lr": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "fused": parameters[0].device.type in ("cpu", "cuda"),
+    }
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(parameters, betas=(settings.momentum, SECOND_BETA), **common)
+    else:
+        optimizer = torch.optim.SGD(parameters, momentum=settings.momentum, **common)
+    for name, tensors in (memory or {}).items():
+        for parameter, tensor in zip(parameters, tensors, strict=True):
+            optimizer.state[parameter][name] = tensor
+            if settings.optimizer == "adamw":
+                optimizer.state[parameter]["step"] = torch.tensor(float(steps), device=parameter.device)
     return Stepper(settings, network, method, optimizer)

@@ -16,6 +16,7 @@ from ..errors import RequestError
 from ..header import MAX_WEIGHTS, Source
 from ..initializers import step_of, units
 from ..layers import searchable
+from .steps import Memory
 
 
 class WeightTraining:
@@ -46,7 +47,7 @@ class WeightTraining:
         noted: Mapping[str, Any],
         metrics: Mapping[str, Any],
         buffers: Mapping[str, torch.Tensor],
-        momentum: list[torch.Tensor] | None,
+        memory: Memory,
     ) -> TrainedNetwork:
         """Gives the state to write."""
         return TrainedNetwork(
@@ -55,16 +56,16 @@ class WeightTraining:
             buffers,
             noted,
             metrics,
-            None if momentum is None else _joined(momentum),
+            {name: _joined(values) for name, values in memory.items()},
         )
 
-    def restore(self, kept: Kept) -> list[torch.Tensor] | None:
-        """Goes back to a state, and gives the momentum in it."""
+    def restore(self, kept: Kept) -> Memory:
+        """Goes back to a state, and gives the optimiser's memory in it."""
         assert isinstance(kept, TrainedNetwork)
         with torch.no_grad():
             for weight, values in zip(self.parameters, self._parts(kept.weights), strict=True):
                 weight.copy_(values)
-        return None if kept.momentum is None else self._parts(kept.momentum)
+        return {name: self._parts(values) for name, values in kept.memory.items()}
 
     def load(self, path: Path) -> TrainedNetwork:
         """Reads a state.

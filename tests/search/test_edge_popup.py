@@ -24,7 +24,7 @@ from sltpack.layers import channels_last, searchable
 from sltpack.ratios import place
 from sltpack.search import Settings
 from sltpack.search.edge_popup import EdgePopup, _Steps, first_scores
-from sltpack.search.steps import make_stepper
+from sltpack.search.steps import REMEMBERED, make_stepper
 from sltpack.selection import select
 from sltpack.sources import kept_by_layer, make_source, searched_kept
 from sltpack.tickets import Ticket
@@ -52,7 +52,7 @@ def popup_of(source: Source, sparsity: float, by_layer: bool = False) -> tuple[t
 
 
 def ticket_of(popup: EdgePopup) -> Ticket:
-    return popup.keep({}, {}, {}, None).ticket()
+    return popup.keep({}, {}, {}, {}).ticket()
 
 
 @pytest.mark.parametrize(("init", "scale"), VARIANTS)
@@ -223,20 +223,21 @@ def test_random_supermasks_are_as_likely_as_each_other(small_source: SourceMaker
     assert torch.equal(popup.scores, drawn[0])
 
 
-def test_the_optimisers_memory_falls_with_the_freezing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", REMEMBERED)
+def test_the_optimisers_memory_falls_with_the_freezing(tmp_path: Path, optimizer: str) -> None:
     spec = models.spec("conv4", 0.5, 10, (1, 8, 8))
     taken = {}
     for freezing in (0.0, 0.8):
         ratios = Ratios("epl", *place(0.5, freezing))
         source = make_source(spec, models.shapes(spec), "skc", "layer", Seeds(0, 0), ratios)
         model, popup = popup_of(source, 0.5)
-        stepper = make_stepper(model, popup, Settings(sparsity=0.5, epochs=1, precision="float32"))
+        stepper = make_stepper(model, popup, Settings(sparsity=0.5, epochs=1, precision="float32", optimizer=optimizer))
         stepper.step(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), 0.0)
-        (buffer,) = stepper.momentum() or []
-        state = [popup.scores, buffer]
-        assert len(stepper.optimizer.state[popup.scores]) == 1
-        taken[freezing] = sum(tensor.numel() * tensor.element_size() for tensor in state)
-        checkpoint = popup.keep({}, {"epoch": 0, "history": []}, {}, stepper.momentum())
+        own = stepper.optimizer.state[popup.scores]
+        held = {name: values for name, values in own.items() if values.numel() > 1}  # AdamW counts its steps
+        assert set(held) == set(stepper.memory()) == set(REMEMBERED[optimizer])
+        taken[freezing] = sum(tensor.numel() * tensor.element_size() for tensor in (popup.scores, *held.values()))
+        checkpoint = popup.keep({}, {"epoch": 0, "history": []}, {}, stepper.memory())
         checkpoint.save(tmp_path / f"{freezing}.pt")
     assert taken[0.8] / taken[0.0] == pytest.approx(0.2, abs=1e-4)
     files = [(tmp_path / f"{freezing}.pt").stat().st_size for freezing in (0.8, 0.0)]

@@ -24,7 +24,7 @@ from sltpack.inference import build
 from sltpack.layers import forget_statistics
 from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_images, steps
 from sltpack.search.edge_popup import first_scores
-from sltpack.search.steps import Stepper
+from sltpack.search.steps import REMEMBERED, Stepper
 
 SourceMaker = Callable[..., Source]
 SETTINGS = Settings(sparsity=0.5, epochs=2, batch_size=32, precision="float32")
@@ -59,7 +59,7 @@ def test_what_the_folder_holds(run: tuple[Path, Checkpoint]) -> None:
     best = torch.load(folder / BEST, weights_only=True)
     assert set(best) == {
         *("format", "version", "model", "init", "scale", "seeds", "ratios", "layers", "kept", "scores", "threshold"),
-        *("by_layer", "buffers", "settings", "metrics", "momentum"),
+        *("by_layer", "buffers", "settings", "metrics", "memory"),
     }
     assert best["scores"].shape == (found.source.searched,)
     assert int((best["scores"].abs() >= best["threshold"]).sum()) == best["kept"]
@@ -315,8 +315,8 @@ def test_files_of_another_search_are_refused_on_resume(
     with pytest.raises(RequestError) as caught:
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert str(caught.value) == (
-        f"{tmp_path / LAST}: expected the momentum of a run that has begun, found none; put the right file back, or "
-        "choose another folder"
+        f"{tmp_path / LAST}: what the optimizer remembers: expected momentum_buffer, found nothing; put the right file "
+        "back, or choose another folder"
     )
 
 
@@ -624,3 +624,35 @@ def test_compiled_steps_find_the_same(
     found = search(small_source(), few_digits, replace(SETTINGS, compiled=True), tmp_path, device=CPU)
     assert torch.allclose(found.scores, run[1].scores, atol=1e-4)
     assert found.settings["compiled"]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_what_the_optimizer_remembers_goes_on(
+    few_digits: ImageData,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    optimizer: str,
+) -> None:
+    def stopped(_: Path, history: list[dict[str, float]]) -> None:
+        if history:
+            raise KeyboardInterrupt
+
+    settings = replace(SETTINGS, optimizer=optimizer)
+    whole = search(small_source(), few_digits, settings, tmp_path / "whole", device=CPU)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "write_metrics", stopped)
+        with pytest.raises(Interrupted):
+            search(small_source(), few_digits, settings, tmp_path / "parts", device=CPU)
+    if optimizer == "sgd":  # as it was written before there was another
+        values = torch.load(tmp_path / "parts" / LAST, weights_only=True)
+        values |= {"version": 2, "momentum": values.pop("memory")["momentum_buffer"]}
+        del values["settings"]["optimizer"]
+        torch.save(values, tmp_path / "parts" / LAST)
+    parts = search(small_source(), few_digits, settings, tmp_path / "parts", device=CPU, resume=True)
+    assert torch.equal(parts.scores, whole.scores)
+    assert parts.metrics == whole.metrics
+    ends = [checkpoint_reader.load(tmp_path / name / LAST).memory for name in ("whole", "parts")]
+    assert set(ends[0]) == set(REMEMBERED[optimizer])
+    for name, values in ends[0].items():
+        assert torch.equal(ends[1][name], values)

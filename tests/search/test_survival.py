@@ -33,6 +33,10 @@ DATA = ("--data", "digits", "--device", "cpu", "--precision", "float32")
 SHARED = (*DATA, "--epochs", "3", "--batch-size", "128", "--learning-rate", "0.1", "--warmup", "1")
 RUNS = {
     "search": ("search", "--model", "conv2", "--width", "0.125", *SHARED),
+    "search by AdamW": (
+        *("search", "--model", "conv2", "--width", "0.125", *SHARED),
+        *("--optimizer", "adamw", "--learning-rate", "0.01"),
+    ),
     "search with BatchNorm": ("search", "--model", "resnet18", "--width", "0.0625", *SHARED),
     "train with BatchNorm": ("train", "--model", "resnet18", "--width", "0.0625", *SHARED),
     "search of a model of the user's own": ("search", "--model", "own_model:build", *SHARED),
@@ -88,6 +92,7 @@ POINTS = {
 }
 CASES = [
     *(("search", point) for point in POINTS),
+    ("search by AdamW", "in the second epoch"),
     ("search with BatchNorm", "in the second epoch"),
     ("search with BatchNorm", "between best and last"),
     ("train with BatchNorm", "in the second epoch"),
@@ -217,9 +222,10 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 def values(kept: Kept) -> dict[str, Any]:
     """All that a checkpoint holds, comparable."""
-    parts = {name: value for name, value in vars(kept).items() if name != "buffers"}
+    parts = {name: value for name, value in vars(kept).items() if name not in ("buffers", "memory")}
     parts["settings"] = {name: value for name, value in kept.settings.items() if name != "date"}
-    tensors = {**kept.buffers, **{name: value for name, value in parts.items() if isinstance(value, torch.Tensor)}}
+    own = {name: value for name, value in parts.items() if isinstance(value, torch.Tensor)}
+    tensors = {**kept.buffers, **kept.memory, **own}
     return {**parts, **{name: (list(value.shape), value.numpy().tobytes()) for name, value in tensors.items()}}
 
 
@@ -260,9 +266,9 @@ def test_the_runs_have_something_to_lose(ended: Ended) -> None:
         folder, _ = ended[name, None]
         best, last = (checkpoint_reader.load_any(folder / file) for file in (BEST, LAST))
         assert last.metrics["epoch"] == 3
-        assert last.momentum is not None and bool(last.momentum.any())
+        assert last.memory and all(bool(values.any()) for values in last.memory.values())
         assert best.metrics["validation_accuracy"] > best.metrics["history"][0]["validation_accuracy"]
-        assert bool(best.buffers) == (name != "search")
+        assert bool(best.buffers) == (name not in ("search", "search by AdamW"))
         assert isinstance(best, Checkpoint) == ("search" in name)
 
 

@@ -73,6 +73,31 @@ def test_steps_are_those_of_plain_gradient_descent() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_steps_of_adamw_are_those_of_its_equations() -> None:
+    settings = replace(SETTINGS, optimizer="adamw", weight_decay=0.1)
+    source = dense()
+    model, plain = (channels_last(models.build(source.model)) for _ in range(2))
+    stepper = make_stepper(model, WeightTraining(model, source), settings)
+    plain.load_state_dict(model.state_dict())
+    moments = [(torch.zeros_like(weight), torch.zeros_like(weight)) for weight in plain.parameters()]
+    random = torch.Generator().manual_seed(0)
+    for number in range(1, 5):
+        images, labels = torch.randn(8, 1, 8, 8, generator=random), torch.randint(0, 10, (8,), generator=random)
+        stepper.step(images, labels, number / 5)
+        plain.zero_grad()
+        functional.cross_entropy(plain(images), labels).backward()
+        rate = settings.rate(number / 5)
+        with torch.no_grad():
+            for weight, (first, second) in zip(plain.parameters(), moments, strict=True):
+                first.mul_(0.9).add_(0.1 * weight.grad)
+                second.mul_(0.999).add_(0.001 * weight.grad**2)
+                weight.mul_(1 - rate * 0.1)
+                step = (first / (1 - 0.9**number)) / ((second / (1 - 0.999**number)).sqrt() + 1e-8)
+                weight.sub_(rate * step)
+    for ours, theirs in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
 def test_it_learns(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=4, batch_size=32, learning_rate=0.02)
     found = train_images("conv2", "digits", tmp_path, settings, width=0.25)
@@ -118,7 +143,9 @@ def test_ctrl_c_and_resume_give_the_same_bits(
     assert torch.equal(resumed.weights, trained[1].weights)
     assert resumed.metrics == trained[1].metrics
     ends = [checkpoint_reader.load_any(folder / LAST) for folder in (tmp_path, trained[0])]
-    assert torch.equal(*(end.momentum for end in ends))  # type: ignore[arg-type]
+    for name, values in ends[1].memory.items():
+        assert torch.equal(ends[0].memory[name], values)
+    assert [set(end.memory) for end in ends] == [{"momentum_buffer"}] * 2
     for name, buffer in ends[0].buffers.items():
         assert torch.equal(buffer, ends[1].buffers[name])
 
@@ -175,7 +202,6 @@ def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
     found = train_images("resting_model:build", "digits", tmp_path / "run", SETTINGS)
     again = train_images("resting_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
     assert torch.equal(found.weights, again.weights)
-    momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).momentum
-    assert momentum is not None
+    momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).memory["momentum_buffer"]
     assert momentum.shape == found.weights.shape
     assert not momentum[: 64 * 8].any()
