@@ -25,6 +25,7 @@ import torch
 from sltpack import checkpoint_reader, files
 from sltpack.checkpoints import Checkpoint, Kept
 from sltpack.search import BEST, LAST, METRICS
+from sltpack.search.steps import Stepper
 from sltpack_cli.main import cli
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these processes are forked")
@@ -35,7 +36,7 @@ RUNS = {
     "search": ("search", "--model", "conv2", "--width", "0.125", *SHARED),
     "search by AdamW": (
         *("search", "--model", "conv2", "--width", "0.125", *SHARED),
-        *("--optimizer", "adamw", "--learning-rate", "0.01"),
+        *("--optimizer", "adamw", "--learning-rate", "0.05"),
     ),
     "search with BatchNorm": ("search", "--model", "resnet18", "--width", "0.0625", *SHARED),
     "train with BatchNorm": ("train", "--model", "resnet18", "--width", "0.0625", *SHARED),
@@ -131,14 +132,15 @@ def arm(point: Point) -> None:
         return next(times) == point.number
 
     if point.when == "step":
-        step: Callable[..., Any] = torch.optim.SGD.step
+        step: Callable[..., Any] = Stepper.step
 
-        def last_step(*arguments: Any) -> None:
-            step(*arguments)
+        def last_step(*arguments: Any) -> Any:
+            taken = step(*arguments)
             if comes():
                 die()
+            return taken
 
-        torch.optim.SGD.step = last_step  # type: ignore[method-assign, assignment]
+        Stepper.step = last_step  # type: ignore[method-assign, assignment]
     elif point.when == "half":
         make = tempfile.mkstemp
 
