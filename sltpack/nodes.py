@@ -1,0 +1,103 @@
+"""What a network for graphs is given: the features of all nodes, the mean over neighbours, and the nodes wanted."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Who is next to whom in an undirected graph without self-loops, as the matrix that takes the mean.
+
+    Attributes:
+        matrix: sparse CSR, float32 [n, n]: row i holds 1 / degree(i) at the neighbours of i, and nothing where it has
+            none.
+        transposed: the same matrix transposed, which the backward pass multiplies by. Being kept, it need not be made
+            in each step; the places are those of `matrix`, which are symmetric, and share their memory.
+    """
+
+    matrix: torch.Tensor
+    transposed: torch.Tensor
+
+    @classmethod
+    def of(cls, starts: torch.Tensor, ends: torch.Tensor) -> Neighbours:
+        """Makes both matrices of the places of a symmetric one.
+
+        Args:
+            starts: where the neighbours of each node begin in `ends`, then their number, int64 [n + 1].
+            ends: the neighbours of node 0 in ascending order, then of node 1, and so on, int64 [m].
+
+        Returns:
+            The neighbours.
+        """
+        degrees = starts.diff()
+        shares = degrees.to(torch.float32).reciprocal()  # of a node without neighbours infinite, and never used
+        own, others = shares.repeat_interleave(degrees), shares[ends]
+        if len(ends) < 2**31:  # half the memory, and what MKL's products take
+            starts, ends = starts.to(torch.int32), ends.to(torch.int32)
+        return cls(_csr(starts, ends, own), _csr(starts, ends, others))
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    @property
+    def edges(self) -> int:
+        """How many pairs of nodes are neighbours."""
+        return self.matrix.values().numel() // 2
+
+    def to(self, device: torch.device) -> Neighbours:
+        """Puts both matrices on a device."""
+        return Neighbours(self.matrix.to(device), self.transposed.to(device))
+
+    def mean(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Takes the mean over the neighbours of each node; of a node without any it is zero.
+
+        Args:
+            hidden: of all nodes, float32 or, in autocast, a narrower type, [n, channels].
+
+        Returns:
+            float32 [n, channels]; the same bits on the same machine each time, and so are its gradients.
+        """
+        with torch.autocast(hidden.device.type, enabled=False):  # which MKL has no sparse product for
+            mean: torch.Tensor = _Mean.apply(self.matrix, self.transposed, hidden.float())  # type: ignore[no-untyped-call]
+        return mean
+
+
+class Nodes(NamedTuple):
+    """A batch for a network for graphs: always the whole graph, since every node leans on others.
+
+    Attributes:
+        features: of all nodes, float32 [n, F].
+        neighbours: of all nodes.
+        wanted: the nodes whose class scores are wanted, int64 [B].
+    """
+
+    features: torch.Tensor
+    neighbours: Neighbours
+    wanted: torch.Tensor
+
+
+class _Mean(torch.autograd.Function):
+    """The product with a constant sparse matrix; torch's own would transpose it in every backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: torch.Tensor, transposed: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        ctx.transposed = transposed
+        return matrix @ hidden
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None, torch.Tensor]:
+        return None, None, ctx.transposed @ gradients[0]
+
+
+def _csr(starts: torch.Tensor, ends: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    count = len(starts) - 1
+    with warnings.catch_warnings():
+        # torch says once in a process that its CSR tensors are not finished; their product with a dense matrix, which
+        # is all that is used here, is.
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
+        return torch.sparse_csr_tensor(starts, ends, values, (count, count), check_invariants=True)
