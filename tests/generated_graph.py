@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-WITHIN = 0.75
+WITHIN = 0.6
 """Share of the edges that are drawn between nodes of one class."""
-CENTRE = 0.25
+CENTRE = 0.15
 """Deviation of the classes' centres in each feature, in that of the noise."""
+MISLABELLED = 0.1
+"""Share of the nodes that get a label by chance in the end, so that no network can be right of all."""
 DIGITS = 6
 """Behind the point, as in the real features."""
 
@@ -34,7 +36,7 @@ def write(
         nodes: how many; the first 54 % train, the next 18 % validate, as in the real one.
         edges: how many, among which some may be twice or from a node to itself.
         features: of a node.
-        classes: how many; each has nodes where there are enough.
+        classes: how many.
         seed: other seeds give other graphs.
 
     Returns:
@@ -45,6 +47,7 @@ def write(
     centres = random.standard_normal((classes, features), np.float32) * np.float32(CENTRE)
     values = np.round(centres[labels] + random.standard_normal((nodes, features), np.float32), DIGITS)
     pairs = _edges(random, labels, edges)
+    labels = np.where(random.random(nodes) < MISLABELLED, random.integers(0, classes, nodes), labels)
     order = random.permutation(nodes)
     cuts = nodes * 54 // 100, nodes * 72 // 100
     tables = {
