@@ -212,10 +212,11 @@ def make_graph(
     """
     if not features.shape[1]:
         raise DataError(where, expected="at least one feature a node", found="none", remedy=_REMEDY)
-    # The sum of a row is finite where all are, but for an overflow; it takes no array of the features' own size.
-    sums = features.sum(1, dtype=np.float64)
-    if not np.isfinite(sums).all():
-        node = int(np.isfinite(sums).argmin())
+    with np.errstate(invalid="ignore"):
+        # float32 numbers are too small for such a sum to overflow; it takes no array of the features' own size.
+        finite = np.isfinite(features.sum(1, dtype=np.float64))
+    if not finite.all():
+        node = int(finite.argmin())
         raise DataError(f"{where}: node {node}", expected="finite features", found="some that are not", remedy=_REMEDY)
     return Graph(torch.from_numpy(features), torch.from_numpy(labels), neighbours, classes)
 

@@ -170,7 +170,8 @@ def _read(family: Family, folder: Path) -> GraphData:
     features = np.zeros((count, matrices["allx"].shape[1]), np.float32)
     labels = np.full(count, -1, np.int64)
     for rows, x, y in ((np.arange(known), "allx", "ally"), (test, "tx", "ty")):
-        features[rows] = matrices[x]
+        with np.errstate(over="ignore"):  # told below, as what is not finite
+            features[rows] = matrices[x]
         labels[rows] = _labels(paths[y], matrices[y])
     classes = tuple(map(str, range(matrices["ally"].shape[1])))
     graph = make_graph(features, labels, connect(edges, count, paths["graph"]), classes, paths["allx"])

@@ -207,7 +207,8 @@ class _Sparse:
             raise _RefusedError(f"columns outside 0..{shape[1] - 1}")
         values = np.zeros(shape, numbers.dtype)
         rows = np.repeat(np.arange(shape[0]), lengths)
-        np.add.at(values, (rows, columns.astype(np.int64)), numbers)
+        with np.errstate(all="ignore"):
+            np.add.at(values, (rows, columns.astype(np.int64)), numbers)
         return values
 
 

@@ -88,6 +88,10 @@ def test_an_edge_to_a_node_that_does_not_exist(edge: tuple[int, int], found: str
             np.array([[0], [1], [np.nan], [2], [np.inf], [3]], np.float32),
             "graph: node 2: expected finite features, found some that are not",
         ),
+        (
+            np.array([[0, 0], [np.inf, -np.inf]], np.float32),
+            "graph: node 1: expected finite features, found some that are not",
+        ),
     ],
 )
 def test_features_that_no_network_can_take(features: NDArray[np.float32], message: str) -> None:

@@ -248,8 +248,9 @@ def test_an_edge_to_a_node_that_does_not_exist(written: Written) -> None:
     )
 
 
-def test_features_that_are_no_numbers(written: Written) -> None:
-    path = written.replace("features", "1,2\n" * 59 + "1,nan\n")
+@pytest.mark.parametrize("number", ["nan", "1e300"])
+def test_features_that_are_no_numbers(written: Written, number: str) -> None:
+    path = written.replace("features", "1,2\n" * 59 + f"1,{number}\n")
     assert message(written.folder) == (
         f"{path}: node 59: expected finite features, found some that are not; "
         "the data set is damaged; get it anew, or mend what wrote it"

@@ -208,6 +208,11 @@ def test_an_edge_to_a_node_that_does_not_exist(tmp_path: Path) -> None:
     )
 
 
+def test_features_too_large_for_float32(tmp_path: Path) -> None:
+    path = write(tmp_path, tx=X[TEST] * 1e300) / "ind.cora.allx"
+    assert message(tmp_path).startswith(f"{path}: node 510: expected finite features, found some that are not; ")
+
+
 def test_a_test_node_twice(tmp_path: Path) -> None:
     path = write(tmp_path, **{"test.index": b"517\n511\n519\n510\n510\n"}) / "ind.cora.test.index"
     assert message(tmp_path).startswith(f"{path}: expected each node in one part, once, found node 510 again in test; ")
