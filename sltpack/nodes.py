@@ -53,18 +53,18 @@ class Neighbours:
         """Puts both matrices on a device."""
         return Neighbours(self.matrix.to(device), self.transposed.to(device))
 
-    def mean(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Takes the mean over the neighbours of each node; of a node without any it is zero.
+    def gather(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Adds to each node the mean over its neighbours; a node without any stays as it is.
 
         Args:
             hidden: of all nodes, float32 or, in autocast, a narrower type, [n, channels].
 
         Returns:
-            float32 [n, channels]; the same bits on the same machine each time, and so are its gradients.
+            float32 [n, channels]; the same bits on the same processor each time, and so are its gradients.
         """
         with torch.autocast(hidden.device.type, enabled=False):  # which MKL has no sparse product for
-            mean: torch.Tensor = _Mean.apply(self.matrix, self.transposed, hidden.float())  # type: ignore[no-untyped-call]
-        return mean
+            gathered: torch.Tensor = _Gather.apply(self.matrix, self.transposed, hidden.float())  # type: ignore[no-untyped-call]
+        return gathered
 
 
 class Nodes(NamedTuple):
@@ -81,17 +81,18 @@ class Nodes(NamedTuple):
     wanted: torch.Tensor
 
 
-class _Mean(torch.autograd.Function):
-    """The product with a constant sparse matrix; torch's own would transpose it in every backward pass."""
+class _Gather(torch.autograd.Function):
+    """A product with a constant sparse matrix, and a sum; torch's own would transpose it in every backward pass."""
 
     @staticmethod
     def forward(ctx: Any, matrix: torch.Tensor, transposed: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         ctx.transposed = transposed
-        return matrix @ hidden
+        return torch.addmm(hidden, matrix, hidden)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None, torch.Tensor]:
-        return None, None, ctx.transposed @ gradients[0]
+        (gradient,) = gradients
+        return None, None, torch.addmm(gradient, ctx.transposed, gradient)
 
 
 def _csr(starts: torch.Tensor, ends: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -174,7 +174,7 @@ def _read(family: Family, folder: Path) -> GraphData:
             features[rows] = matrices[x]
         labels[rows] = _labels(paths[y], matrices[y])
     classes = tuple(map(str, range(matrices["ally"].shape[1])))
-    graph = make_graph(features, labels, connect(edges, count, paths["graph"]), classes, paths["allx"])
+    graph = make_graph(features, labels, connect(edges, count, paths["graph"]), classes, folder)
     parts = {"train": np.arange(train), "validation": np.arange(train, train + VALIDATION), "test": np.sort(test)}
     return make_parts(graph, parts, {"train": paths["y"], "validation": paths["ally"], "test": paths["test.index"]})
 

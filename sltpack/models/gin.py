@@ -36,25 +36,24 @@ class Gin(nn.Module):
     def forward(self, nodes: Nodes) -> torch.Tensor:
         """Maps a graph of n nodes, of which B are wanted, to class scores (B, classes)."""
         features, neighbours, wanted = nodes
-        hidden = functional.relu(self.norm1(_gather(self.linear1, features, neighbours)), inplace=True)  # (n, hidden)
-        hidden = functional.relu(self.norm2(_gather(self.linear2, hidden, neighbours)), inplace=True)  # (n, hidden)
-        third = functional.relu(self.norm3(_gather(self.linear3, hidden, neighbours)), inplace=True)  # (n, hidden)
-        fourth = functional.relu(self.norm4(_gather(self.linear4, third, neighbours)), inplace=True)  # (n, classes)
+        hidden = functional.relu(self.norm1(_layer(self.linear1, features, neighbours)), inplace=True)  # (n, hidden)
+        hidden = functional.relu(self.norm2(_layer(self.linear2, hidden, neighbours)), inplace=True)  # (n, hidden)
+        third = functional.relu(self.norm3(_layer(self.linear3, hidden, neighbours)), inplace=True)  # (n, hidden)
+        fourth = functional.relu(self.norm4(_layer(self.linear4, third, neighbours)), inplace=True)  # (n, classes)
         scores: torch.Tensor = self.linear5(third.index_select(0, wanted))  # (B, classes)
         return (scores + fourth.index_select(0, wanted)) / 2
 
 
-def _gather(linear: nn.Linear, hidden: torch.Tensor, neighbours: Neighbours) -> torch.Tensor:
-    """Gives W (h + mean of the neighbours' h), with the mean taken where there are fewer channels.
+def _layer(linear: nn.Linear, hidden: torch.Tensor, neighbours: Neighbours) -> torch.Tensor:
+    """Gives W (h + mean of the neighbours' h), with neighbours gathered where there are fewer channels.
 
     The order makes no difference but for rounding, since W is linear. It follows from the shape of W alone, so that a
     network gives the same scores wherever it runs.
     """
     if linear.out_features <= linear.in_features:
-        hidden = linear(hidden)  # (n, out)
-        return hidden + neighbours.mean(hidden)
-    gathered: torch.Tensor = linear(hidden + neighbours.mean(hidden))  # (n, out)
-    return gathered
+        return neighbours.gather(linear(hidden))  # (n, out)
+    moved: torch.Tensor = linear(neighbours.gather(hidden))  # (n, out)
+    return moved
 
 
 def _linear(features: int, out: int) -> nn.Linear:

@@ -354,7 +354,7 @@ def test_the_generated_text_is_what_numpy_reads(written: Written) -> None:
 def test_neighbours_say_more_of_the_class_than_a_node_itself(tmp_path: Path) -> None:
     features, labels, _ = write(tmp_path / "arxiv", 4000, 28000, features=128, classes=10)
     graph = ogb.load(tmp_path).train.graph
-    gathered = graph.features + graph.neighbours.mean(graph.features)
+    gathered = graph.neighbours.gather(graph.features)
     right = []
     for values in (features, gathered.numpy()):
         centres = np.stack([values[labels == label].mean(0) for label in range(10)])

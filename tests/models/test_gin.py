@@ -61,45 +61,45 @@ def test_the_mean_of_the_neighbours() -> None:
     assert (mean.sum(1) == 0).sum() >= 2
     torch.testing.assert_close(nodes.neighbours.matrix.to_dense(), mean)
     torch.testing.assert_close(nodes.neighbours.transposed.to_dense(), mean.T)
-    torch.testing.assert_close(nodes.neighbours.mean(nodes.features), mean @ nodes.features)
+    torch.testing.assert_close(nodes.neighbours.gather(nodes.features), nodes.features + mean @ nodes.features)
     assert nodes.neighbours.edges == int((mean > 0).sum()) // 2
     assert len(nodes.neighbours) == NODES
 
 
-def test_the_gradient_of_the_mean() -> None:
+def test_the_gradient_of_what_is_gathered() -> None:
     nodes = some_nodes()
     sparse, dense = (nodes.features.clone().requires_grad_() for _ in range(2))
     weights = torch.randn(NODES, FEATURES)
-    (nodes.neighbours.mean(sparse) * weights).sum().backward()
-    (dense_mean(some_edges()) @ dense * weights).sum().backward()
+    (nodes.neighbours.gather(sparse) * weights).sum().backward()
+    ((dense + dense_mean(some_edges()) @ dense) * weights).sum().backward()
     assert sparse.grad is not None
     torch.testing.assert_close(sparse.grad, dense.grad)
 
 
-def test_the_mean_is_the_same_bits_each_time() -> None:
+def test_what_is_gathered_is_the_same_bits_each_time() -> None:
     edges = np.random.default_rng(0).integers(0, 500, (2, 4000))
     neighbours = connect(edges, 500, "edges")
     hidden = torch.randn(500, 33, requires_grad=True)
     found = []
     for _ in range(3):
         hidden.grad = None
-        mean = neighbours.mean(hidden)
-        (mean * mean).sum().backward()
+        gathered = neighbours.gather(hidden)
+        (gathered * gathered).sum().backward()
         assert hidden.grad is not None
-        found.append((mean.detach(), hidden.grad))
-    for mean, gradient in found[1:]:
-        assert torch.equal(mean, found[0][0])
+        found.append((gathered.detach(), hidden.grad))
+    for gathered, gradient in found[1:]:
+        assert torch.equal(gathered, found[0][0])
         assert torch.equal(gradient, found[0][1])
 
 
-def test_the_mean_stays_float32_where_products_are_narrower() -> None:
+def test_what_is_gathered_stays_float32_where_products_are_narrower() -> None:
     nodes = some_nodes()
     hidden = nodes.features.bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        mean = nodes.neighbours.mean(hidden)
+        gathered = nodes.neighbours.gather(hidden)
         scores = small()(nodes)
-    assert mean.dtype == torch.float32
-    mean.sum().backward()
+    assert gathered.dtype == torch.float32
+    gathered.sum().backward()
     assert hidden.grad is not None and hidden.grad.dtype == torch.bfloat16
     assert scores.isfinite().all()
 
@@ -143,7 +143,7 @@ def test_size_at_full_width() -> None:
     assert not any(module.affine for module in model.modules() if isinstance(module, nn.BatchNorm1d))
 
 
-def test_a_graph_of_strangers() -> None:
+def test_nodes_without_neighbours_stay_as_they_are() -> None:
     alone = Neighbours.of(torch.zeros(4, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     assert alone.edges == 0
-    assert torch.equal(alone.mean(torch.ones(3, 2)), torch.zeros(3, 2))
+    assert torch.equal(alone.gather(torch.ones(3, 2)), torch.ones(3, 2))
