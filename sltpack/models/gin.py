@@ -40,8 +40,8 @@ class Gin(nn.Module):
         hidden = functional.relu(self.norm2(_layer(self.linear2, hidden, neighbours)), inplace=True)  # (n, hidden)
         third = functional.relu(self.norm3(_layer(self.linear3, hidden, neighbours)), inplace=True)  # (n, hidden)
         fourth = functional.relu(self.norm4(_layer(self.linear4, third, neighbours)), inplace=True)  # (n, classes)
-        scores: torch.Tensor = self.linear5(third.index_select(0, wanted))  # (B, classes)
-        return (scores + fourth.index_select(0, wanted)) / 2
+        scores: torch.Tensor = (self.linear5(third) + fourth) / 2  # (n, classes)
+        return scores.index_select(0, wanted)  # (B, classes)
 
 
 def _layer(linear: nn.Linear, hidden: torch.Tensor, neighbours: Neighbours) -> torch.Tensor:
