@@ -29,7 +29,7 @@ TUPLE_LIMIT = 1 << 10
 _TYPE_CODES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 MATRIX_LIMIT = 1 << 28
-"""Numbers of a sparse matrix when it is written out, a gigabyte; the largest of Planetoid's, PubMed's, has 9.4e6."""
+"""Numbers of a sparse matrix when it is written out, a gigabyte in float32; the largest of Planetoid's, PubMed's, has 9.4e6."""
 _NDARRAY = "numpy.ndarray"
 _LIST = "builtins.list"
 
@@ -168,16 +168,14 @@ class _Array:
 class _Sparse:
     """Stands in for SciPy's csr_matrix, which a pickle makes without arguments and then gives its attributes."""
 
-    __slots__ = ("_parts",)
-
-    def __init__(self) -> None:
-        self._parts: list[object] = [None] * 4
+    _parts: tuple[object, ...] = (None,) * 4  # not set in __init__, which a pickle need not call
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, dict):
             raise _RefusedError("a sparse matrix of an unknown version")
         # Python 2 spells names as bytes.
-        self._parts = [state.get(name, state.get(name.encode())) for name in ("_shape", "indptr", "indices", "data")]
+        names = ("_shape", "indptr", "indices", "data")
+        self._parts = tuple(state.get(name, state.get(name.encode())) for name in names)
 
     @property
     def values(self) -> NDArray[Any]:

@@ -322,6 +322,13 @@ def test_refuses_sparse_matrices_that_cannot_be(tmp_path: Path, attributes: dict
     )
 
 
+def test_refuses_a_sparse_matrix_without_attributes(tmp_path: Path) -> None:
+    assert matrix_message(tmp_path, b"\x80\x02cscipy.sparse.csr\ncsr_matrix\n)\x81.") == (
+        "expected a whole sparse matrix, found a matrix of more than 268435456 numbers, or of no size; "
+        "get the archive anew"
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "found"),
     [({}, "dict"), (np.zeros(3, np.uint8), "uint8 [3]"), (np.zeros((1, 2, 3), np.int8), "int8 [1, 2, 3]")],
