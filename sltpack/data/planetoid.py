@@ -1,8 +1,8 @@
 """Cora, CiteSeer and PubMed with the public split, in Planetoid's files (Yang et al. 2016), on the disk or downloaded.
 
 A node is a publication, its features are words, its neighbours the publications that it cites or that cite it. The
-features are as they are in the files: 0 and 1, or in PubMed's TF-IDF; they are not scaled to a sum of 1 in each row, as
-some do, since BatchNorm comes after the first layer anyway.
+features are as they are in the files: 0 and 1, or in PubMed's TF-IDF. To scale them to a sum of 1 in each row, as some
+do, would make networks of `gin`'s kind less accurate, on CiteSeer by far.
 """
 
 from __future__ import annotations

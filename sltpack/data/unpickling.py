@@ -29,7 +29,7 @@ TUPLE_LIMIT = 1 << 10
 _TYPE_CODES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 MATRIX_LIMIT = 1 << 28
-"""Numbers of a sparse matrix when it is written out, a gigabyte in float32; the largest of Planetoid's, PubMed's, has 9.4e6."""
+"""Numbers of a sparse matrix when it is written out, a gigabyte in float32; all of PubMed's features are 9.9e6."""
 _NDARRAY = "numpy.ndarray"
 _LIST = "builtins.list"
 
