@@ -119,11 +119,12 @@ def _sha256(path: Path) -> str:
 def _kept(path: Path, sums: str) -> dict[str, NDArray[Any]] | None:
     """Gives what was kept of the same files, if anything was; whatever else stands there is passed over."""
     try:
+        open_plain(path).close()
         with safe_open(path, framework="np") as stored:
             if (stored.metadata() or {}).get("sha256") != sums:
                 return None
             tables = {name: stored.get_tensor(name) for name in FILES}
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, TypeError, AttributeError):  # the last two of types that NumPy has not
         return None
     return tables if _fits(tables) else None
 

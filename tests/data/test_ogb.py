@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pooch  # type: ignore[import-untyped]
 import pytest
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
@@ -139,10 +140,18 @@ def without_a_tensor(path: Path, kept: dict[str, NDArray[Any]]) -> None:
     save_file({name: values for name, values in kept.items() if name != "test"}, path, metadata)
 
 
+def of_a_type_that_numpy_has_not(path: Path, kept: dict[str, NDArray[Any]]) -> None:
+    with ogb.safe_open(path, framework="np") as stored:
+        metadata = stored.metadata()
+    tensors = {name: torch.from_numpy(values) for name, values in kept.items()}
+    safetensors.torch.save_file({**tensors, "features": tensors["features"].bfloat16()}, path, metadata)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         no_safetensors,
+        of_a_type_that_numpy_has_not,
         of_other_files,
         without_metadata,
         without_a_tensor,
