@@ -1,4 +1,7 @@
-"""What a network for graphs is given: the features of all nodes, the mean over neighbours, and the nodes wanted."""
+"""What a network for graphs is given: the features of all nodes, the mean over neighbours, and the nodes wanted.
+
+Features and neighbours are constant, and both may be sparse matrices: what is multiplied by them is worked out here.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
+
+SPARSE_SHARE = 20
+"""Features of which no more than one in so many is not zero are kept as a sparse matrix. On a processor that is as fast
+as a dense one where one in ten is not zero, as in PubMed; in Cora it is one in 79, in CiteSeer one in 117."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +45,7 @@ class Neighbours:
         degrees = starts.diff()
         shares = degrees.to(torch.float32).reciprocal()  # of a node without neighbours infinite, and never used
         own, others = shares.repeat_interleave(degrees), shares[ends]
-        if len(ends) < 2**31:  # half the memory, and what MKL's products take
-            starts, ends = starts.to(torch.int32), ends.to(torch.int32)
-        return cls(_csr(starts, ends, own), _csr(starts, ends, others))
+        return cls(*(_csr(starts, ends, values, len(degrees)) for values in (own, others)))
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -71,7 +77,7 @@ class Nodes(NamedTuple):
     """A batch for a network for graphs: always the whole graph, since every node leans on others.
 
     Attributes:
-        features: of all nodes, float32 [n, F].
+        features: of all nodes, float32 [n, F], a sparse CSR matrix where most are zero.
         neighbours: of all nodes.
         wanted: the nodes whose class scores are wanted, int64 [B].
     """
@@ -79,6 +85,39 @@ class Nodes(NamedTuple):
     features: torch.Tensor
     neighbours: Neighbours
     wanted: torch.Tensor
+
+
+def compact(features: torch.Tensor) -> torch.Tensor:
+    """Makes a sparse matrix of features where that is faster.
+
+    Args:
+        features: float32 [n, F], on the CPU.
+
+    Returns:
+        The same numbers, as a sparse CSR matrix if most of them are zero.
+    """
+    if int(torch.count_nonzero(features)) * SPARSE_SHARE > features.numel():
+        return features
+    rows, columns = features.nonzero(as_tuple=True)
+    starts = torch.searchsorted(rows, torch.arange(len(features) + 1))
+    return _csr(starts, columns, features[rows, columns], features.shape[1])
+
+
+def apply_linear(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
+    """Applies a linear layer without biases to features that may be sparse.
+
+    Args:
+        linear: the layer.
+        features: [n, F].
+
+    Returns:
+        [n, out].
+    """
+    if features.layout != torch.sparse_csr:
+        moved: torch.Tensor = linear(features)
+        return moved
+    with torch.autocast(features.device.type, enabled=False):
+        return features @ linear.weight.T
 
 
 class _Gather(torch.autograd.Function):
@@ -95,10 +134,12 @@ class _Gather(torch.autograd.Function):
         return None, None, torch.addmm(gradient, ctx.transposed, gradient)
 
 
-def _csr(starts: torch.Tensor, ends: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    count = len(starts) - 1
+def _csr(starts: torch.Tensor, ends: torch.Tensor, values: torch.Tensor, columns: int) -> torch.Tensor:
+    shape = len(starts) - 1, columns
+    if len(ends) < 2**31:  # half the memory, and what MKL's products take
+        starts, ends = starts.to(torch.int32), ends.to(torch.int32)
     with warnings.catch_warnings():
         # torch says once in a process that its CSR tensors are not finished; their product with a dense matrix, which
         # is all that is used here, is.
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
-        return torch.sparse_csr_tensor(starts, ends, values, (count, count), check_invariants=True)
+        return torch.sparse_csr_tensor(starts, ends, values, shape, check_invariants=True)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..nodes import Neighbours, Nodes
+from ..nodes import Neighbours, Nodes, compact
 from .images import WHOLE, Share
 
 _REMEDY = "the data set is damaged; get it anew, or mend what wrote it"
@@ -24,7 +24,7 @@ class Graph:
     """A whole graph.
 
     Attributes:
-        features: of each node, float32 [n, F].
+        features: of each node, float32 [n, F], a sparse CSR matrix where most are zero.
         labels: the right class of each node, int64 [n]; of nodes in no part anything.
         neighbours: who is next to whom, as the matrix that takes the mean.
         classes: the names of the classes, by label.
@@ -107,16 +107,9 @@ class LabelledNodes:
             nodes and their labels; whole numbers as little-endian int64, the others as little-endian float32.
         """
         digest = hashlib.sha256()
-        matrix = self.graph.neighbours.matrix
-        shape = torch.tensor(self.graph.features.shape)
-        for values in (
-            shape,
-            self.graph.features,
-            matrix.crow_indices(),
-            matrix.col_indices(),
-            self.index,
-            self.labels,
-        ):
+        features, matrix = self.graph.features.to_dense(), self.graph.neighbours.matrix
+        places = matrix.crow_indices(), matrix.col_indices()
+        for values in (torch.tensor(features.shape), features, *places, self.index, self.labels):
             kind = "<f4" if values.is_floating_point() else "<i8"
             digest.update(np.ascontiguousarray(values.cpu().numpy(), kind).data)
         return digest.hexdigest()
@@ -218,7 +211,7 @@ def make_graph(
     if not finite.all():
         node = int(finite.argmin())
         raise DataError(f"{where}: node {node}", expected="finite features", found="some that are not", remedy=_REMEDY)
-    return Graph(torch.from_numpy(features), torch.from_numpy(labels), neighbours, classes)
+    return Graph(compact(torch.from_numpy(features)), torch.from_numpy(labels), neighbours, classes)
 
 
 def make_parts(graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapping[str, object]) -> GraphData:

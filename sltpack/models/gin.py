@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..nodes import Neighbours, Nodes
+from ..nodes import Neighbours, Nodes, apply_linear
 
 HIDDEN = 386
 """Features of the three hidden layers at width 1."""
@@ -47,13 +47,12 @@ class Gin(nn.Module):
 def _layer(linear: nn.Linear, hidden: torch.Tensor, neighbours: Neighbours) -> torch.Tensor:
     """Gives W (h + mean of the neighbours' h), with neighbours gathered where there are fewer channels.
 
-    The order makes no difference but for rounding, since W is linear. It follows from the shape of W alone, so that a
-    network gives the same scores wherever it runs.
+    The order makes no difference but for rounding, since W is linear; features that are sparse would not be once they
+    are gathered. It follows from the graph and the shape of W alone, so that a network gives the same scores each time.
     """
-    if linear.out_features <= linear.in_features:
-        return neighbours.gather(linear(hidden))  # (n, out)
-    moved: torch.Tensor = linear(neighbours.gather(hidden))  # (n, out)
-    return moved
+    if hidden.layout == torch.sparse_csr or linear.out_features <= linear.in_features:
+        return neighbours.gather(apply_linear(linear, hidden))  # (n, out)
+    return apply_linear(linear, neighbours.gather(hidden))  # (n, out)
 
 
 def _linear(features: int, out: int) -> nn.Linear:

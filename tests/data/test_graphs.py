@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,17 @@ def test_the_sum_tells_every_change() -> None:
     }
     assert len(sums) == 7
     assert data.train.sha256() == some_data().train.sha256()
+
+
+def test_sparse_features_have_the_sum_of_dense_ones() -> None:
+    features = np.zeros((6, 10), np.float32)
+    features[2, 3] = 5
+    graph = some_graph(features=features)
+    assert graph.features.layout == torch.sparse_csr
+    part = LabelledNodes(graph, torch.tensor([1]))
+    dense = LabelledNodes(replace(graph, features=torch.from_numpy(features)), torch.tensor([1]))
+    assert (part.sha256(), part.shape) == (dense.sha256(), (10,))
+    assert part.to(torch.device("meta")).graph.features.device.type == "meta"
 
 
 def test_the_sum_is_of_what_its_description_says() -> None:

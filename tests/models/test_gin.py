@@ -10,7 +10,7 @@ from torch import nn
 from sltpack.data.graphs import connect
 from sltpack.layers import buffers, searchable
 from sltpack.models.gin import Gin
-from sltpack.nodes import Neighbours, Nodes
+from sltpack.nodes import Neighbours, Nodes, apply_linear, compact
 
 NODES, FEATURES, CLASSES = 12, 5, 3
 
@@ -118,6 +118,37 @@ def test_scores_and_gradients_are_those_of_the_definition(wanted: tuple[int, ...
     wished = torch.autograd.grad((expected * chance).sum(), weights)
     for one, other in zip(found, wished, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("features", [5, 40])
+def test_sparse_features_give_what_dense_ones_give(features: int) -> None:
+    dense = torch.zeros(NODES, features)
+    dense[3, 1], dense[7, 4] = 2, -1
+    sparse = compact(dense)
+    assert (dense.layout, sparse.layout) == (torch.strided, torch.sparse_csr)
+    assert torch.equal(sparse.to_dense(), dense)
+    nodes = some_nodes()
+    model = Gin(width=0.02, classes=CLASSES, input_shape=(features,))
+    found = []
+    for values in (dense, sparse, sparse):
+        scores = model(nodes._replace(features=values))
+        found.append((scores, *torch.autograd.grad(scores.square().sum(), list(model.parameters()))))
+    for one, other, again in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+        assert torch.equal(other, again)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert apply_linear(model.linear1, sparse).dtype == torch.float32
+        assert apply_linear(model.linear1, dense).dtype == torch.bfloat16
+
+
+def test_which_features_are_kept_sparse() -> None:
+    features = torch.zeros(4, 10)
+    assert compact(features).layout == torch.sparse_csr
+    assert torch.equal(apply_linear(nn.Linear(10, 3, bias=False), compact(features)), torch.zeros(4, 3))
+    features[1, 1:3] = 1
+    assert compact(features).layout == torch.sparse_csr
+    features[2, 2] = 1
+    assert compact(features) is features
 
 
 def test_scores_do_not_depend_on_what_else_is_wanted() -> None:
