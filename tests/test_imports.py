@@ -31,6 +31,7 @@ RUNNING = (
     "devices",
     "torch_files",
     "layers",
+    "nodes",
     "models",
     "data",
     "evaluation",

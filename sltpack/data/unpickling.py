@@ -28,7 +28,10 @@ TUPLE_LIMIT = 1 << 10
 """Tuples and frozen sets: to hash them when they are nested without end would overflow the stack."""
 _TYPE_CODES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
+MATRIX_LIMIT = 1 << 28
+"""Numbers of a sparse matrix when it is written out, a gigabyte in float32; all of PubMed's features are 9.9e6."""
 _NDARRAY = "numpy.ndarray"
+_LIST = "builtins.list"
 
 
 def load(path: Path) -> dict[Any, Any]:
@@ -38,17 +41,46 @@ def load(path: Path) -> dict[Any, Any]:
         path: the file; strings of Python 2 become bytes.
 
     Returns:
-        What was pickled, with the values that are arrays as read-only ones of NumPy.
+        What was pickled, with the values that are arrays as read-only ones of NumPy; a defaultdict as a dict.
 
     Raises:
         DataError: the file names any other class or function, is damaged, or is too large.
     """
+    pickled = _load(path)
+    if not isinstance(pickled, dict):
+        raise _damaged(path, "a pickled dictionary", _described(pickled))
+    return {key: value.values if isinstance(value, _Array) else value for key, value in pickled.items()}
+
+
+def load_matrix(path: Path) -> NDArray[Any]:
+    """Reads a pickled array of NumPy or sparse matrix (CSR) of SciPy, which need not be installed.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Numbers of any type [rows, columns], a sparse matrix written out.
+
+    Raises:
+        DataError: the file holds something else, names any other class or function, is damaged, or is too large.
+    """
+    pickled = _load(path)
+    try:
+        values = pickled.values if isinstance(pickled, _Array | _Sparse) else None
+    except _RefusedError as error:
+        raise _damaged(path, "a whole sparse matrix", f"{error}") from error
+    if values is None or values.ndim != 2:
+        raise _damaged(path, "a pickled matrix", _described(pickled))
+    return values
+
+
+def _load(path: Path) -> object:
     try:
         with open(path, "rb") as stream:
             _require(path, os.fstat(stream.fileno()).st_size)
             data = stream.read()
         _inspect(data)
-        pickled = _Unpickler(io.BytesIO(data)).load()
+        return _Unpickler(io.BytesIO(data)).load()
     except _RefusedError as error:
         raise DataError(
             path,
@@ -62,9 +94,6 @@ def load(path: Path) -> dict[Any, Any]:
         raise _damaged(path, "a file that can be read", reason(error)) from error
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise _damaged(path, "a whole pickle", f"{type(error).__name__}: {error}") from error
-    if not isinstance(pickled, dict):
-        raise _damaged(path, "a pickled dictionary", type(pickled).__name__)
-    return {key: value.values if isinstance(value, _Array) else value for key, value in pickled.items()}
 
 
 class _RefusedError(pickle.UnpicklingError):
@@ -78,6 +107,12 @@ def _require(path: Path, size: int) -> None:
 
 def _damaged(path: Path, expected: str, found: str) -> DataError:
     return DataError(path, expected=expected, found=found, remedy="get the archive anew")
+
+
+def _described(pickled: object) -> str:
+    if isinstance(pickled, _Array):
+        return f"{pickled.values.dtype} {list(pickled.values.shape)}"
+    return "a sparse matrix" if isinstance(pickled, _Sparse) else type(pickled).__name__
 
 
 def _inspect(data: bytes) -> None:
@@ -130,6 +165,51 @@ class _Array:
         self.values = _values(raw, kind, shape, "F" if fortran else "C")
 
 
+class _Sparse:
+    """Stands in for SciPy's csr_matrix, which a pickle makes without arguments and then gives its attributes."""
+
+    _parts: tuple[object, ...] = (None,) * 4  # not set in __init__, which a pickle need not call
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, dict):
+            raise _RefusedError("a sparse matrix of an unknown version")
+        # Python 2 spells names as bytes.
+        names = ("_shape", "indptr", "indices", "data")
+        self._parts = tuple(state.get(name, state.get(name.encode())) for name in names)
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """All numbers of the matrix, those that are not stored as 0; numbers stored for one place are added."""
+        shape, *stored = self._parts
+        if (
+            not isinstance(shape, tuple)
+            or len(shape) != 2
+            or not all(type(size) is int and 0 <= size <= MATRIX_LIMIT for size in shape)
+            or math.prod(shape) > MATRIX_LIMIT
+        ):
+            raise _RefusedError(f"a matrix of more than {MATRIX_LIMIT} numbers, or of no size")
+        starts, columns, numbers = (part.values if isinstance(part, _Array) else np.zeros((0, 0)) for part in stored)
+        if (
+            starts.shape != (shape[0] + 1,)
+            or columns.ndim != 1
+            or columns.shape != numbers.shape
+            or starts.dtype.kind not in "iu"
+            or columns.dtype.kind not in "iu"
+        ):
+            raise _RefusedError("a matrix whose shape and parts do not fit together")
+        places: NDArray[np.int64] = starts.astype(np.int64)
+        lengths = places[1:] - places[:-1]
+        if starts[0] != 0 or starts[-1] != len(columns) or (lengths < 0).any():
+            raise _RefusedError("rows that are not one after the other")
+        if len(columns) and not 0 <= columns.min() <= columns.max() < shape[1]:
+            raise _RefusedError(f"columns outside 0..{shape[1] - 1}")
+        values = np.zeros(shape, numbers.dtype)
+        rows = np.repeat(np.arange(shape[0]), lengths)
+        with np.errstate(all="ignore"):
+            np.add.at(values, (rows, columns.astype(np.int64)), numbers)
+        return values
+
+
 class _Call:
     """A function that a pickle may call but not change."""
 
@@ -174,11 +254,23 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
     return _Array()
 
 
+def _defaultdict(factory: object = None) -> dict[Any, Any]:
+    """Stands in for the dictionary that makes lists for keys it has not: it makes a plain one."""
+    if factory != _LIST:
+        raise _RefusedError("a dictionary that makes something else than lists")
+    return {}
+
+
 _ADMITTED: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _Call(_TypeCode),
     ("numpy.core.multiarray", "_reconstruct"): _Call(_reconstruct),
     ("numpy._core.multiarray", "_reconstruct"): _Call(_reconstruct),
+    ("scipy.sparse.csr", "csr_matrix"): _Sparse,
+    ("scipy.sparse._csr", "csr_matrix"): _Sparse,
+    ("collections", "defaultdict"): _Call(_defaultdict),
+    ("__builtin__", "list"): _LIST,
+    ("builtins", "list"): _LIST,
 }
 
 

@@ -302,7 +302,7 @@ def served_as(server: Server, family: Family, path: Path) -> Family:
 def failed(family: Family, expected: str, found: str) -> str:
     return (
         f"{family.archive.url}: expected {expected}, found {found}; check the network and the disk, "
-        "or unpack the archive by hand and pass its folder with --data-dir"
+        "or get the files by hand and pass their folder with --data-dir"
     )
 
 

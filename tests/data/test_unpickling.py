@@ -242,3 +242,132 @@ def test_the_helper_that_spells_python_2_spells_what_pickle_reads() -> None:
     modern = python_2_array(array, b"u1").replace(b"numpy.core", b"numpy._core")
     stream = io.BytesIO(b"\x80\x02" + modern + b".")
     np.testing.assert_array_equal(pickle.Unpickler(stream, encoding="bytes").load(), array)
+
+
+# Sparse matrices and graphs, as SciPy and Python 2 spelled them.
+
+
+def state(**changed: Any) -> dict[str, Any]:
+    """The attributes of the sparse matrix [[0, 5, 0], [7, 0, 8]]."""
+    arrays = {
+        "indptr": np.array([0, 1, 3], np.int32),
+        "indices": np.array([1, 0, 2], np.int32),
+        "data": np.array([5, 7, 8], np.float32),
+    }
+    return {"_shape": (2, 3), **arrays, "maxprint": 50, **changed}
+
+
+def matrix_pickle(attributes: object, module: bytes = b"scipy.sparse.csr") -> bytes:
+    """A csr_matrix in protocol 2: made without arguments, then given its attributes."""
+    body = pickle.dumps(attributes, protocol=2)[2:-1]
+    return b"\x80\x02c" + module + b"\ncsr_matrix\n)\x81" + body + b"b."
+
+
+def loaded_matrix(tmp_path: Path, data: bytes) -> np.ndarray[Any, Any]:
+    path = tmp_path / "matrix"
+    path.write_bytes(data)
+    return unpickling.load_matrix(path)
+
+
+def matrix_message(tmp_path: Path, data: bytes) -> str:
+    with pytest.raises(DataError) as caught:
+        loaded_matrix(tmp_path, data)
+    return str(caught.value).removeprefix(f"{tmp_path / 'matrix'}: ")
+
+
+@pytest.mark.parametrize("module", [b"scipy.sparse.csr", b"scipy.sparse._csr"])
+@pytest.mark.parametrize("spelling", [str, str.encode])
+def test_sparse_matrices(tmp_path: Path, module: bytes, spelling: Callable[[str], Any]) -> None:
+    attributes = {spelling(name): value for name, value in state().items()}
+    values = loaded_matrix(tmp_path, matrix_pickle(attributes, module))
+    assert values.dtype == np.float32
+    assert values.tolist() == [[0, 5, 0], [7, 0, 8]]
+
+
+def test_dense_matrices(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.int32).reshape(2, 3)
+    np.testing.assert_array_equal(loaded_matrix(tmp_path, pickle.dumps(array, 2)), array)
+
+
+def test_numbers_stored_for_one_place_are_added(tmp_path: Path) -> None:
+    twice = state(indices=np.array([1, 2, 2], np.int32))
+    assert loaded_matrix(tmp_path, matrix_pickle(twice)).tolist() == [[0, 5, 0], [0, 0, 15]]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "found"),
+    [
+        (state(_shape=(2, 1 << 28)), "a matrix of more than 268435456 numbers, or of no size"),
+        (state(_shape=(2, 1 << 70)), "a matrix of more than 268435456 numbers, or of no size"),
+        (state(_shape=(2, -3)), "a matrix of more than 268435456 numbers, or of no size"),
+        (state(_shape=(2, 3.0)), "a matrix of more than 268435456 numbers, or of no size"),
+        (state(_shape=6), "a matrix of more than 268435456 numbers, or of no size"),
+        ({}, "a matrix of more than 268435456 numbers, or of no size"),
+        (state(_shape=(3, 3)), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=None), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([0, 1, 3], np.float32)), "a matrix whose shape and parts do not fit together"),
+        (state(indices=np.array([1, 0], np.int32)), "a matrix whose shape and parts do not fit together"),
+        (state(indices=np.array([1, 0, 2], np.float32)), "a matrix whose shape and parts do not fit together"),
+        (state(data=[5, 7, 8]), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([0, 4, 3], np.int32)), "rows that are not one after the other"),
+        (state(indptr=np.array([1, 1, 3], np.int32)), "rows that are not one after the other"),
+        (state(indptr=np.array([0, 1, 2], np.int32)), "rows that are not one after the other"),
+        (state(indices=np.array([1, 0, 3], np.int32)), "columns outside 0..2"),
+        (state(indices=np.array([1, 0, -1], np.int32)), "columns outside 0..2"),
+    ],
+)
+def test_refuses_sparse_matrices_that_cannot_be(tmp_path: Path, attributes: dict[str, Any], found: str) -> None:
+    assert matrix_message(tmp_path, matrix_pickle(attributes)) == (
+        f"expected a whole sparse matrix, found {found}; get the archive anew"
+    )
+
+
+def test_refuses_a_sparse_matrix_without_attributes(tmp_path: Path) -> None:
+    assert matrix_message(tmp_path, b"\x80\x02cscipy.sparse.csr\ncsr_matrix\n)\x81.") == (
+        "expected a whole sparse matrix, found a matrix of more than 268435456 numbers, or of no size; "
+        "get the archive anew"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [({}, "dict"), (np.zeros(3, np.uint8), "uint8 [3]"), (np.zeros((1, 2, 3), np.int8), "int8 [1, 2, 3]")],
+)
+def test_refuses_what_is_no_matrix(tmp_path: Path, value: object, found: str) -> None:
+    assert matrix_message(tmp_path, pickle.dumps(value, 2)) == (
+        f"expected a pickled matrix, found {found}; get the archive anew"
+    )
+
+
+def test_a_sparse_matrix_is_no_dictionary(tmp_path: Path) -> None:
+    assert message(tmp_path, matrix_pickle(state())) == (
+        "expected a pickled dictionary, found a sparse matrix; get the archive anew"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"cscipy.sparse.csr\ncsr_matrix\n)\x81K\x01b", "a sparse matrix of an unknown version"),
+        (b"ccollections\ndefaultdict\n)R", "a dictionary that makes something else than lists"),
+        (b"ccollections\ndefaultdict\ncnumpy\nndarray\n\x85R", "a dictionary that makes something else than lists"),
+        (b"ccollections\ndefaultdict\n}U\x0c__defaults__)sb", "a change of a function"),
+        (b"cscipy.sparse.csc\ncsc_matrix\n)\x81", "scipy.sparse.csc.csc_matrix"),
+        (b"c__builtin__\ngetattr\n", "__builtin__.getattr"),
+    ],
+)
+def test_refuses_what_is_near_to_what_is_admitted(tmp_path: Path, body: bytes, found: str) -> None:
+    assert matrix_message(tmp_path, b"\x80\x02" + body + b".") == refused(found)
+
+
+def test_the_class_of_sparse_matrices_cannot_be_changed(tmp_path: Path) -> None:
+    body = b"cscipy.sparse.csr\ncsr_matrix\n}U\x06valuesK\x01sb"
+    assert matrix_message(tmp_path, b"\x80\x02" + body + b".").startswith("expected a whole pickle, found TypeError")
+    made = b"cscipy.sparse.csr\ncsr_matrix\n)\x81N}U\x06valuesK\x01s\x86b"  # what has no dictionary of attributes
+    assert matrix_message(tmp_path, b"\x80\x02" + made + b".") == refused("a sparse matrix of an unknown version")
+
+
+def test_a_dictionary_of_lists(tmp_path: Path) -> None:
+    data = b"\x80\x02ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R(K\x00](K\x01K\x02eK\x01](K\x00eu."
+    found = loaded(tmp_path, data)
+    assert (type(found), found) == (dict, {0: [1, 2], 1: [0]})

@@ -1,0 +1,102 @@
+"""A user's own graph as one safetensors file, laid out as PyTorch Geometric names its parts (docs/graphs.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ..errors import DataError, reason, shown
+from ..files import open_plain
+from ..header_reader import parse
+from .graphs import GraphData, connect, make_graph, make_parts
+
+_INTEGERS = (torch.int64, torch.int32)
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_MASKS = (torch.bool, torch.uint8)
+KINDS = {
+    "edge_index": ("int64 [2, m]", _INTEGERS, 2),
+    "x": ("float32 [n, F]", _FLOATS, 2),
+    "y": ("int64 [n]", _INTEGERS, 1),
+    "train_mask": ("bool [n]", _MASKS, 1),
+    "val_mask": ("bool [n]", _MASKS, 1),
+    "test_mask": ("bool [n]", _MASKS, 1),
+}
+"""The tensors of a file: what is asked for in words, the types that are taken, and how many dimensions."""
+_REMEDY = "write the file as docs/graphs.md says"
+
+
+def load(path: Path) -> GraphData:
+    """Reads a graph.
+
+    Args:
+        path: a safetensors file with the tensors `edge_index` (pairs of nodes, in any direction), `x` (features), `y`
+            (labels; of nodes in no part anything) and `train_mask`, `val_mask` and `test_mask` (which nodes are in
+            which part); the names of the classes may stand in its metadata, as a list in JSON under `classes`.
+
+    Returns:
+        The graph's training, validation and test nodes.
+
+    Raises:
+        DataError: the file is missing, damaged or no such file, or its tensors do not fit to each other.
+    """
+    tensors, named = _read(path)
+    features, labels = tensors["x"].float(), tensors["y"].long()
+    count = len(features)
+    for name in ("y", "train_mask", "val_mask", "test_mask"):
+        if len(tensors[name]) != count:
+            raise _unfit(f"{path}: {name}", f"as many values as x has rows: {count}", f"{len(tensors[name])}")
+    if len(tensors["edge_index"]) != 2:
+        raise _unfit(f"{path}: edge_index", KINDS["edge_index"][0], f"{list(tensors['edge_index'].shape)}")
+    classes = _classes(path, labels) if named is None else _names(path, named)
+    neighbours = connect(tensors["edge_index"].long().numpy(), count, f"{path}: edge_index")
+    graph = make_graph(features.numpy(), labels.numpy(), neighbours, classes, f"{path}: x")
+    masks = {"train": "train_mask", "validation": "val_mask", "test": "test_mask"}
+    parts = {part: tensors[mask].nonzero()[:, 0].numpy() for part, mask in masks.items()}
+    return make_parts(graph, parts, {part: f"{path}: {mask}" for part, mask in masks.items()})
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
+    """Gives the tensors, each of a type and with as many dimensions as it may have, and the names of the classes."""
+    try:
+        open_plain(path).close()
+        with safe_open(path, framework="pt") as stored:
+            there = set(stored.keys())
+            missing = [name for name in KINDS if name not in there]
+            if missing:
+                raise _unfit(path, f"the tensors {', '.join(KINDS)}", f"no {missing[0]}")
+            tensors: dict[str, torch.Tensor] = {name: stored.get_tensor(name) for name in KINDS}
+            named = (stored.metadata() or {}).get("classes")
+    except SafetensorError as error:
+        raise _unfit(path, "a safetensors file", f"{error}") from error
+    except OSError as error:
+        raise _unfit(path, "a file that can be read", reason(error)) from error
+    for name, (expected, kinds, dimensions) in KINDS.items():
+        tensor = tensors[name]
+        if tensor.dtype not in kinds or tensor.ndim != dimensions:
+            found = f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+            raise _unfit(f"{path}: {name}", expected, found)
+    return tensors, named
+
+
+def _classes(path: Path, labels: torch.Tensor) -> tuple[str, ...]:
+    """Numbers the classes, of which there are no more than nodes."""
+    largest = int(labels.max()) if len(labels) else 0
+    if largest >= len(labels):
+        raise _unfit(f"{path}: y", f"labels in 0..{len(labels) - 1}, or names of the classes", f"{largest}")
+    return tuple(map(str, range(largest + 1)))
+
+
+def _names(path: Path, text: str) -> tuple[str, ...]:
+    try:
+        names = parse(text)
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise _unfit(f"{path}: metadata, classes", "a list of names in JSON", shown(text))
+    return tuple(names)
+
+
+def _unfit(where: object, expected: str, found: str) -> DataError:
+    return DataError(where, expected=expected, found=found, remedy=_REMEDY)

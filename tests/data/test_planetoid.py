@@ -1,0 +1,297 @@
+"""Planetoid's files, whole and damaged, written as Python 2 wrote them, without SciPy."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pooch  # type: ignore[import-untyped]
+import pytest
+import torch
+
+from sltpack.data import planetoid
+from sltpack.data.download import Files
+from sltpack.data.graphs import GraphData
+from sltpack.data.planetoid import FAMILIES, Family
+from sltpack.errors import DataError
+
+CORA = FAMILIES["cora"]
+CLASSES, FEATURES, TRAIN, KNOWN, NODES = 3, 4, 6, 510, 520
+TEST = [517, 511, 519, 510, 514]
+"""Of the last ten nodes half are in no file, as some of CiteSeer's."""
+REMEDY = f"get the files of {planetoid.URL} anew"
+
+
+class CsrMatrix:
+    """Stands in for SciPy's class where a pickle is written; what is written names only SciPy's."""
+
+    def __init__(self, dense: np.ndarray[Any, Any]) -> None:
+        rows, columns = np.nonzero(dense)
+        self._shape = dense.shape
+        self.indptr = np.searchsorted(rows, np.arange(len(dense) + 1)).astype(np.int32)
+        self.indices = columns.astype(np.int32)
+        self.data = dense[rows, columns]
+        self.maxprint = 50
+        self.format = "csr"
+
+
+CsrMatrix.__module__, CsrMatrix.__qualname__ = "scipy.sparse.csr", "csr_matrix"
+
+
+def pickled(value: object) -> bytes:
+    module = ModuleType("scipy.sparse.csr")
+    module.csr_matrix = CsrMatrix  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("scipy", "scipy.sparse"):
+            patch.setitem(sys.modules, name, ModuleType(name))
+        patch.setitem(sys.modules, "scipy.sparse.csr", module)
+        return pickle.dumps(value, protocol=2)
+
+
+def features_of_all() -> np.ndarray[Any, Any]:
+    features = np.random.default_rng(0).integers(0, 3, (NODES, FEATURES)).astype(np.float32)
+    features[[node for node in range(KNOWN, NODES) if node not in TEST]] = 0
+    return features
+
+
+def labels_of_all() -> np.ndarray[Any, Any]:
+    return np.arange(NODES) % CLASSES
+
+
+def neighbours_of_all() -> dict[int, list[int]]:
+    graph: dict[int, list[int]] = defaultdict(list)
+    for node in range(NODES):
+        graph[node] += [(node + 1) % KNOWN, (node + 1) % KNOWN] if node < KNOWN else []
+    graph[517] += [0, 511]
+    return graph
+
+
+def contents() -> dict[str, Any]:
+    x, y = features_of_all(), np.eye(CLASSES, dtype=np.int32)[labels_of_all()]
+    return {
+        "x": CsrMatrix(x[:TRAIN]),
+        "y": y[:TRAIN],
+        "tx": CsrMatrix(x[TEST]),
+        "ty": y[TEST],
+        "allx": CsrMatrix(x[:KNOWN]),
+        "ally": y[:KNOWN],
+        "graph": neighbours_of_all(),
+        "test.index": "".join(f"{node}\n" for node in TEST).encode(),
+    }
+
+
+def write(folder: Path, **changed: Any) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, value in {**contents(), **changed}.items():
+        (folder / CORA.file(part)).write_bytes(value if isinstance(value, bytes) else pickled(value))
+    return folder
+
+
+def message(folder: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        planetoid.load(CORA, folder)
+    return str(caught.value)
+
+
+def same(one: GraphData, other: GraphData) -> bool:
+    parts = (one.train, other.train), (one.validation, other.validation), (one.test, other.test)
+    return all(a.sha256() == b.sha256() for a, b in parts)
+
+
+def test_reads_what_was_written(tmp_path: Path) -> None:
+    data = planetoid.load(CORA, write(tmp_path))
+    graph = data.train.graph
+    np.testing.assert_array_equal(graph.features.numpy(), features_of_all())
+    expected = labels_of_all()
+    expected[[510 + n for n in (2, 3, 5, 6, 8)]] = -1
+    assert graph.labels.tolist() == expected.tolist()
+    assert graph.classes == ("0", "1", "2")
+    assert data.train.index.tolist() == list(range(6))
+    assert data.validation.index.tolist() == list(range(6, 506))
+    assert data.test.index.tolist() == [510, 511, 514, 517, 519]
+    dense = graph.neighbours.matrix.to_dense() > 0
+    wanted = torch.zeros(NODES, NODES, dtype=torch.bool)
+    for node, others in neighbours_of_all().items():
+        wanted[node, others] = wanted[others, node] = True
+    assert torch.equal(dense, wanted)
+
+
+def test_the_files_of_the_test_name_what_python_2_and_scipy_named(tmp_path: Path) -> None:
+    data = (write(tmp_path) / "ind.cora.x").read_bytes()
+    assert data.startswith(b"\x80\x02cscipy.sparse.csr\ncsr_matrix\n")
+    assert "scipy" not in sys.modules
+    assert b"ccollections\ndefaultdict\nq\x00c__builtin__\nlist\n" in (tmp_path / "ind.cora.graph").read_bytes()
+
+
+@pytest.mark.parametrize("place", [".", "raw", "cora", "cora/raw"])
+def test_every_place_where_the_files_may_be(tmp_path: Path, place: str) -> None:
+    write(tmp_path / "elsewhere")
+    write(tmp_path / "base" / place)
+    assert same(planetoid.load(CORA, tmp_path / "base"), planetoid.load(CORA, tmp_path / "elsewhere"))
+
+
+def test_folders_without_the_files(tmp_path: Path) -> None:
+    remedy = f"put the eight files of {planetoid.URL} there, or leave --data-dir out"
+    expected = "expected ind.cora.x and its like, there or in cora/raw"
+    assert message(tmp_path) == f"{tmp_path}: {expected}, found none of them; {remedy}"
+    assert message(tmp_path / "no") == f"{tmp_path / 'no'}: {expected}, found no such folder; {remedy}"
+
+
+@pytest.mark.parametrize("part", ["x", "ally", "graph", "test.index"])
+def test_a_missing_file(tmp_path: Path, part: str) -> None:
+    path = write(tmp_path) / CORA.file(part)
+    path.unlink()
+    assert message(tmp_path) == f"{path}: expected a file, found none of that name; {REMEDY}"
+
+
+@pytest.mark.parametrize("part", ["tx", "y", "graph"])
+@pytest.mark.parametrize("cut", [0, 1, 40, -1])
+def test_a_cut_file(tmp_path: Path, part: str, cut: int) -> None:
+    path = write(tmp_path) / CORA.file(part)
+    path.write_bytes(path.read_bytes()[:cut])
+    assert message(tmp_path).startswith(f"{path}: expected a whole pickle, found ")
+
+
+def change(graph: dict[int, list[int]], node: int, others: Any) -> dict[int, list[int]]:
+    graph[node] = others
+    return graph
+
+
+Y, X = np.eye(CLASSES, dtype=np.int32)[labels_of_all()], features_of_all()
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "expected"),
+    [
+        ("tx", CsrMatrix(X[TEST][:, :3]), "expected as many columns as ind.cora.allx: 4, found 3"),
+        ("ally", Y[: KNOWN - 1], "expected as many rows as ind.cora.allx: 510, found 509"),
+        ("ty", Y[TEST][:4], "expected as many rows as ind.cora.tx: 5, found 4"),
+        ("y", Y[:5], "expected as many rows as ind.cora.x: 6, found 5"),
+        ("ty", Y[TEST][:, :2], "expected as many columns as ind.cora.ally: 3, found 2"),
+        ("ty", 2 * Y[TEST], "expected a single 1 in each row, for the class, found another row 0"),
+        ("ally", Y[:KNOWN] + (np.arange(KNOWN) == 7)[:, None], "expected a single 1 in each row, for the class, found another row 7"),
+        ("ally", np.zeros((KNOWN, CLASSES), np.int8), "expected a single 1 in each row, for the class, found another row 0"),
+        ("graph", change(neighbours_of_all(), 520, []), None),
+        ("graph", change(neighbours_of_all(), 521, []), "expected a list for each of the nodes 0..520, found node 521"),
+        ("graph", change(neighbours_of_all(), 3, 4), "expected a list of nodes for each node, found something else"),
+        ("graph", change(neighbours_of_all(), 3, ["4"]), "expected a list of nodes for each node, found something else"),
+        ("graph", change(neighbours_of_all(), 3, [1 << 70]), "expected a list of nodes for each node, found something else"),
+        ("graph", {}, "expected a list for each of the nodes 0..-1, found node 0"),
+        ("test.index", b"517\n511\n", "expected 5 nodes, one for each row of the test features, found 2"),
+        ("test.index", b"517\n511\n519\n510\n509\n", "expected nodes in 510..519, found 509"),
+        ("test.index", b"517\n511\n519\n510\n520\n", "expected nodes in 510..519, found 520"),
+        ("test.index", b"517\n511\n519\n510\nx\n", "expected a whole number in each line, found invalid literal for int() with base 10: b'x'"),
+        ("test.index", b"9" * 30, "expected a whole number in each line, found Python int too large to convert to C long"),
+    ],
+)  # fmt: skip
+def test_files_that_do_not_fit(tmp_path: Path, part: str, value: Any, expected: str | None) -> None:
+    path = write(tmp_path, **{part: value}) / CORA.file(part)
+    if expected is None:
+        assert len(planetoid.load(CORA, tmp_path).train.graph) == 521
+    else:
+        assert message(tmp_path) == f"{path}: {expected}; {REMEDY}"
+
+
+def test_an_edge_to_a_node_that_does_not_exist(tmp_path: Path) -> None:
+    path = write(tmp_path, graph=change(neighbours_of_all(), 1, [2, 777])) / "ind.cora.graph"
+    assert message(tmp_path) == (
+        f"{path}: edge 3: expected nodes in 0..519, found node 777 (1 to 777); "
+        "the data set is damaged; get it anew, or mend what wrote it"
+    )
+
+
+def test_features_too_large_for_float32(tmp_path: Path) -> None:
+    write(tmp_path, tx=CsrMatrix((X[TEST] + 1) * np.float64(1e300)))
+    assert message(tmp_path).startswith(f"{tmp_path}: node 510: expected finite features, found some that are not; ")
+
+
+def test_a_test_node_twice(tmp_path: Path) -> None:
+    path = write(tmp_path, **{"test.index": b"517\n511\n519\n510\n510\n"}) / "ind.cora.test.index"
+    assert message(tmp_path).startswith(f"{path}: expected each node in one part, once, found node 510 again in test; ")
+
+
+@pytest.mark.parametrize("x", [CsrMatrix(X[1 : TRAIN + 1]), CsrMatrix(X[:TRAIN] + 1)])
+def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: CsrMatrix) -> None:
+    path = write(tmp_path, x=x) / "ind.cora.allx"
+    assert message(tmp_path) == (
+        f"{path}: expected the rows of ind.cora.x, then 500 or more, found others or fewer; {REMEDY}"
+    )
+
+
+def test_more_nodes_than_features_can_be_had_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planetoid.unpickling, "MATRIX_LIMIT", NODES * FEATURES - 1)
+    path = write(tmp_path) / "ind.cora.graph"
+    assert message(tmp_path) == f"{path}: expected at most 2079 features of all nodes, found 520 nodes; {REMEDY}"
+
+
+# Downloads, from a folder instead of the web.
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Family]:
+    """Has every address lead to the file of its name in a folder, and gives the family with the right sums of it."""
+    served = write(tmp_path / "served")
+
+    class Downloader:
+        def __init__(self, **settings: object) -> None:
+            pass
+
+        def __call__(self, url: str, path: Path, registry: None) -> None:
+            assert url.startswith("https://example.org/")
+            shutil.copy(served / url.removeprefix("https://example.org/"), path)
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", Downloader)
+    monkeypatch.setenv("SLTPACK_CACHE", str(tmp_path / "cache"))
+
+    def family(wrong: str) -> Family:
+        sums = {name: f"sha256:{pooch.file_hash(str(served / name))}" for name in CORA.files.digests}
+        return replace(CORA, files=Files("https://example.org/", {**sums, **({wrong: "md5:0"} if wrong else {})}, 9000))
+
+    return family
+
+
+def test_downloads_once(tmp_path: Path, web: Callable[[str], Family]) -> None:
+    family = web("")
+    first = planetoid.load(family, None)
+    shutil.rmtree(tmp_path / "served")
+    assert same(first, planetoid.load(family, None))
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cora"]
+
+
+def test_a_download_with_another_sum_leaves_nothing(tmp_path: Path, web: Callable[[str], Family]) -> None:
+    family = web("ind.cora.graph")
+    with pytest.raises(DataError) as caught:
+        planetoid.load(family, None)
+    found = pooch.file_hash(str(tmp_path / "served" / "ind.cora.graph"), alg="md5")
+    assert str(caught.value) == (
+        f"https://example.org/ind.cora.graph: expected a file with the sum md5:0, found md5:{found}; "
+        "check the network and the disk, or get the files by hand and pass their folder with --data-dir"
+    )
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_download_that_fails(tmp_path: Path, web: Callable[[str], Family]) -> None:
+    family = web("")
+    (tmp_path / "served" / "ind.cora.tx").unlink()
+    with pytest.raises(DataError) as caught:
+        planetoid.load(family, None)
+    assert str(caught.value).startswith(
+        "https://example.org/ind.cora.tx: expected a file, found No such file or directory; check the network"
+    )
+
+
+def test_the_official_files_are_quoted_right() -> None:
+    assert list(FAMILIES) == ["cora", "citeseer", "pubmed"]
+    for name, family in FAMILIES.items():
+        assert family.files.url == "https://github.com/kimiyoung/planetoid/raw/master/data/"
+        parts = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")
+        assert list(family.files.digests) == [f"ind.{name}.{part}" for part in parts]
+        assert all(len(digest) == len("sha256:") + 64 for digest in family.files.digests.values())
