@@ -20,29 +20,33 @@ _FOR_DATA = ("data_dir", "workers", "split", "limit", "predictions", "force")
 @click.option(
     "--data",
     "data_name",
-    help="cifar10, cifar100, digits, folder:PATH or imagenet:PATH. The last two crop pictures in ways of their own: "
-    "take the kind that the ticket was searched on.",
+    help=f"{options.DATA}. folder: and imagenet: crop pictures in ways of their own: take the kind that the ticket was "
+    "searched on.",
 )
 @click.option("--image", is_flag=True, help="Classify the image files that follow FILE, instead of --data.")
 @options.data_dir_option()
 @options.workers_option()
 @click.option(
     "--split",
-    type=click.Choice(["test", "train", "all"]),
+    type=click.Choice(["test", "validation", "train", "all"]),
     default="test",
     show_default=True,
-    help="Which part of the data to run on.",
+    help="Which part of the data to tell of; validation only of graphs.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Run on no more images than this.")
+@click.option("--limit", type=click.IntRange(min=1), help="Run on no more images than this, or tell of no more nodes.")
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=500, show_default=True, help="Images that are run at a time."
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Images to run at a time.",
 )
 @options.device_option()
 @click.option(
     "--predictions",
     type=options.PATH,
     help="Write a CSV file with a line for each image: index, label, predicted, label_name, predicted_name and, of "
-    "folder:PATH and imagenet:PATH, file, within PATH.",
+    "folder:PATH and imagenet:PATH, file, within PATH; of a graph a line for each node, with its part.",
 )
 @click.option("--model", "builder", help="package.module:builder of the ticket's own model; its code is run.")
 @options.force_option()
@@ -119,9 +123,11 @@ def command(
         click.echo(json.dumps(result.summary()))
         return
     peak = result.peak_memory
-    speed = f"{result.images_per_second:,.0f} images a second on {result.device}"
+    speed = f"{result.per_second:,.0f} {result.unit} a second on {result.device}"
     owner = "GPU" if result.device.startswith("cuda") else "process"
     memory = "unknown" if peak is None else f"{peak / 2**20:,.0f} MiB"
-    reached = f"accuracy {result.accuracy:.4f}, {result.right:,} of {result.images:,}"
+    reached = f"accuracy {result.accuracy:.4f}, {result.right:,} of {result.count:,}"
     click.echo(one_line(f"{file} on {data_name} ({split}): {reached}"))
+    if len(result.parts) > 1:
+        click.echo(", ".join(f"{name} {part.accuracy:.4f}" for name, part in result.parts.items()))
     click.echo(f"{speed}, loaded in {result.load_seconds:.2f} s, peak memory of the {owner} {memory}")

@@ -26,6 +26,11 @@ class _NamedPath(click.Path):
 PATH = _NamedPath(path_type=Path)
 
 
+DATA = (
+    "cifar10, cifar100, digits, folder:PATH, imagenet:PATH or a graph: cora, citeseer, pubmed, ogbn-arxiv, graph:PATH"
+)
+
+
 def ticket_argument() -> Decorator[Any]:
     """The ticket to read."""
     return click.argument("file", metavar="FILE")
@@ -84,16 +89,14 @@ def model_option() -> Decorator[Any]:
     return click.option(
         "--model",
         required=True,
-        help="conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, -34, -50 or "
-        "package.module:builder.",
+        help="conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, -34, -50, for graphs "
+        "gin, or package.module:builder.",
     )
 
 
 def data_option() -> Decorator[Any]:
     """The data to search or train on."""
-    return click.option(
-        "--data", "data_name", required=True, help="cifar10, cifar100, digits, folder:PATH or imagenet:PATH."
-    )
+    return click.option("--data", "data_name", required=True, help=f"{DATA}.")
 
 
 def workers_option() -> Decorator[Any]:

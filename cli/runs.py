@@ -46,8 +46,12 @@ def training_options() -> options.Decorator[Any]:
             show_default=True,
             help="Sets the following up to --warmup, where they are not given.",
         ),
-        click.option("--epochs", type=positive, help="Passes over the training images."),
-        click.option("--batch-size", type=positive, help="Training images in a step."),
+        click.option("--epochs", type=positive, help="Passes over what is trained on."),
+        click.option(
+            "--batch-size",
+            type=positive,
+            help="Images or nodes in a step; of a graph, all that train unless given.",
+        ),
         click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="What takes the steps."),
         click.option(
             "--learning-rate",
@@ -106,6 +110,13 @@ def training_options() -> options.Decorator[Any]:
         return command
 
     return decorate
+
+
+def recipe_kind(command: str, data_name: str) -> str:
+    """Gives the kind of recipe that a command takes for a data set."""
+    from sltpack.data import is_graph
+
+    return "graph" if is_graph(data_name) else command
 
 
 def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:

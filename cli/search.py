@@ -68,11 +68,11 @@ def command(model: str, data_name: str, output: Path, as_json: bool, preset: str
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.search import Settings, search_images
+    from sltpack.search import Settings, search_on
 
-    chosen = presets.of_recipe(recipe, "search", presets.of_preset(preset, chosen))
+    chosen = presets.of_recipe(recipe, runs.recipe_kind("search", data_name), presets.of_preset(preset, chosen))
     names = (*runs.TRAINING_SETTINGS, "sparsity", "method", "threshold", "score_seed")
     settings = Settings(**{name: chosen.pop(name) for name in names})
-    found = search_images(model, data_name, output, settings, **chosen)
+    found = search_on(model, data_name, output, settings, **chosen)
     what = f"{found.source.searched:,} of {found.source.size:,} weights searched"
     runs.print_run(found, output, as_json, what)

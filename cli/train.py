@@ -32,9 +32,9 @@ def command(model: str, data_name: str, output: Path, as_json: bool, recipe: str
       sltpack train --model conv6 --data cifar10 --recipe short -o runs/trained
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
-    from sltpack.search import TrainingSettings, train_images
+    from sltpack.search import TrainingSettings, train_on
 
-    chosen = of_recipe(recipe, "train", chosen)
+    chosen = of_recipe(recipe, runs.recipe_kind("train", data_name), chosen)
     settings = TrainingSettings(**{name: chosen.pop(name) for name in runs.TRAINING_SETTINGS})
-    found = train_images(model, data_name, output, settings, **chosen)
+    found = train_on(model, data_name, output, settings, **chosen)
     runs.print_run(found, output, as_json, f"{found.source.size:,} weights trained")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .accounting import Account, account
     from .checkpoints import Checkpoint, TrainedNetwork
     from .errors import SltpackError
-    from .search.images import search_images, train_images
+    from .search.named import search_on, train_on
     from .search.settings import Settings, TrainingSettings
     from .tickets import Ticket, load, save
 
@@ -35,8 +35,8 @@ __all__ = [
     "account",
     "load",
     "save",
-    "search_images",
-    "train_images",
+    "search_on",
+    "train_on",
 ]
 
 _HOMES = {
@@ -50,8 +50,8 @@ _HOMES = {
     "account": "accounting",
     "load": "tickets",
     "save": "tickets",
-    "search_images": "search.images",
-    "train_images": "search.images",
+    "search_on": "search.named",
+    "train_on": "search.named",
 }
 
 

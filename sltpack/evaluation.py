@@ -1,4 +1,4 @@
-"""A running model on images: the one way in which sltpack counts right answers."""
+"""A running model on images or a graph: the one way in which sltpack counts right answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .data.images import LabelledImages
+from .data.labelled import Labelled
 from .errors import RequestError
 from .progress import bar
 
@@ -40,7 +40,7 @@ def evaluating(model: nn.Module) -> Iterator[torch.device]:
             yield next(model.parameters()).device
     except RuntimeError as error:  # torch's way to tell of too little memory
         raise RequestError(
-            "a batch of images",
+            "a batch",
             expected="a model that can be run on them, and memory for it",
             found=f"{type(error).__name__}: {error}",
             remedy="lower --batch-size",
@@ -50,31 +50,29 @@ def evaluating(model: nn.Module) -> Iterator[torch.device]:
             setattr(place, name, value)
 
 
-def predict(
-    model: nn.Module, images: LabelledImages, batch_size: int = BATCH_SIZE, note: str | None = None
-) -> torch.Tensor:
-    """Runs a model on images, in float32, on the device that its weights are on.
+def predict(model: nn.Module, data: Labelled, batch_size: int = BATCH_SIZE, note: str | None = None) -> torch.Tensor:
+    """Runs a model on images or nodes, in float32, on the device that its weights are on.
 
     A CPU and a GPU sum in different orders, so their scores may differ in the last bits, and with them the class of an
     image whose two best scores are as good as equal.
 
     Args:
-        model: from normalised images (B, C, H, W) to class scores (B, classes); it is put into evaluation mode.
-        images: the images, on any device.
-        batch_size: images at a time.
+        model: from a batch to class scores (B, classes); it is put into evaluation mode.
+        data: the images or nodes, on any device.
+        batch_size: images at a time; a graph is run as a whole.
         note: what a progress bar says; none is shown without it.
 
     Returns:
-        The likeliest class of each image, int64 [n], on the CPU.
+        The likeliest class of each, int64 [n], on the CPU.
     """
-    classes = torch.empty(len(images), dtype=torch.int64)
-    with evaluating(model) as device, nullcontext() if note is None else bar(note, len(images)) as running:
+    classes = torch.empty(len(data), dtype=torch.int64)
+    with evaluating(model) as device, nullcontext() if note is None else bar(note, len(data)) as running:
         start = 0
-        for batch, _ in images.to(device).batches(batch_size):
-            classes[start : start + len(batch)] = model(batch).argmax(1)
-            start += len(batch)
+        for batch, labels in data.to(device).batches(batch_size):
+            classes[start : start + len(labels)] = model(batch).argmax(1)
+            start += len(labels)
             if running is not None:
-                running.advance(len(batch))
+                running.advance(len(labels))
     return classes
 
 

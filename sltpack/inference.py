@@ -22,7 +22,7 @@ from .evaluation import BATCH_SIZE, evaluating
 from .header import MAX_WEIGHTS, ModelSpec, Source
 from .kinds import Kind, kind_of
 from .layers import assign, buffers, channels_last
-from .models import MODELS, describe, shapes, try_out
+from .models import MODELS, describe, shapes, takes_graph, try_out
 from .models import build as build_model
 from .tickets import Ticket, load, weights_digest
 
@@ -164,6 +164,11 @@ def classify_files(
     place_to_run = choose_device(device)
     network = open_network(file, builder, max_weights)
     _, classes, shape = describe(network.spec)
+    if takes_graph(network.spec):
+        raise MismatchError(
+            file, expected="a ticket for images", found="one for graphs", remedy="run it on one: infer FILE --data NAME"
+        )
+    sides = (shape[0], shape[1], shape[2])
     model = network.model.to(place_to_run)
     names = network.class_names or tuple(f"class {number}" for number in range(classes))
     kind = network.about.get("data", "")
@@ -171,7 +176,7 @@ def classify_files(
     with evaluating(model):
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
-            pixels = torch.from_numpy(np.stack([data.read_image(kind, path, shape) for path in batch]))  # (B, H, W, C)
+            pixels = torch.from_numpy(np.stack([data.read_image(kind, path, sides) for path in batch]))  # (B, H, W, C)
             images = data.unlabelled(kind, pixels)
             _require_normalisation(images, file)
             shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)

@@ -42,6 +42,15 @@ is the method of Ramanujan et al. 2020: a dense source, one threshold for each l
 best of as many random supermasks as there are epochs.
 """
 
+_GRAPH = {
+    "epochs": 400,
+    "batch_size": None,
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "warmup": 0,
+}
 _SGD = {"batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4}
 
 DEFAULT_RECIPE = "paper"
@@ -49,17 +58,20 @@ RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "paper": {
         "search": {**_SGD, "epochs": 100, "learning_rate": 0.1, "warmup": 0},
         "train": {**_SGD, "epochs": 100, "learning_rate": 0.1, "warmup": 5},
+        "graph": _GRAPH,
     },
     "short": {
         "search": {**_SGD, "epochs": 10, "learning_rate": 1.0, "warmup": 0},
         "train": {**_SGD, "epochs": 10, "learning_rate": 0.05, "warmup": 1},
+        "graph": {**_GRAPH, "epochs": 100},
     },
 }
-"""What sets the budget, for a search and for weight training.
+"""What sets the budget, for a search and for weight training on images, and for both on a graph.
 
-"paper" is that of Otsuka et al. 2024 for CIFAR-10 (stochastic gradient descent, cosine); weights begin to learn at a
-rate that rises, since those of a network without BatchNorm grow without bound at 0.1 from the start. "short" is for a
-few epochs on two cores, with rates found by trial (docs/results.md, "Rates for a short budget").
+"paper" is that of Otsuka et al. 2024 for CIFAR-10 (stochastic gradient descent, cosine) and for graphs (AdamW, cosine,
+the whole graph in a step); weights begin to learn at a rate that rises, since those of a network without BatchNorm grow
+without bound at 0.1 from the start. "short" is for a few epochs on two cores, with rates found by trial
+(docs/results.md, "Rates for a short budget").
 """
 
 _FREEZING = ("freeze", "prune", "lock")
@@ -94,7 +106,7 @@ def of_recipe(name: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         name: of the recipe.
-        kind: "search" or "train".
+        kind: "search" or "train" on images, or "graph".
         given: values by option; None for what was not given.
 
     Returns:

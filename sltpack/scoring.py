@@ -1,4 +1,4 @@
-"""The score of a ticket on labelled images: how many it gets right, how fast, and in how much memory."""
+"""The score of a ticket on labelled images or nodes: how many it gets right, how fast, and in how much memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import io
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +15,72 @@ import torch
 
 from . import data
 from .bundled import locate
-from .data.images import LabelledImages, require_shape
+from .data.graphs import nodes_of, whole_graph
+from .data.labelled import Labelled, require_fitting
 from .devices import choose_device
 from .errors import DataError, MismatchError, RequestError, require_positive
 from .evaluation import BATCH_SIZE, accuracy, predict
 from .files import require_free, write_atomically
 from .header import MAX_WEIGHTS
 from .inference import Network, open_network
-from .models import describe
+from .models import describe, takes_graph
 
-SPLITS = ("test", "train", "all")
-"""The parts of a data set that a ticket can be run on."""
+SPLITS = ("test", "validation", "train", "all")
+"""The parts of a data set that a ticket can be run on; images have none for validation."""
+_ANOTHER = "choose one of these"
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a ticket did on a part of a data set.
+
+    Attributes:
+        right: the number of right predictions.
+        count: of all.
+    """
+
+    right: int
+    count: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right predictions."""
+        return self.right / self.count
+
+    def summary(self) -> dict[str, Any]:
+        """Gives the numbers by name, for scripts."""
+        return {"accuracy": self.accuracy, **asdict(self)}
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a ticket did on labelled images.
+    """How a ticket did on labelled images or nodes.
 
     Attributes:
-        classes: the likeliest class of each image, int64 [n].
+        classes: the likeliest class of each that was asked for, int64 [n].
         labels: the right one, int64 [n].
+        unit: "images" or "nodes".
+        parts: of the data set, by name: those that the model was run on, which of a graph are all.
+        run_on: how many the model was run on; of a graph all nodes, labelled or not.
         load_seconds: to read the file, regenerate and check the weights and build the model.
-        run_seconds: to run the model on all images.
+        run_seconds: to run the model on all of these.
         peak_memory: of the device, or of the whole process on a CPU, in bytes; None where the system does not tell.
         device: where the model ran.
     """
 
     classes: torch.Tensor
     labels: torch.Tensor
+    unit: str
+    parts: Mapping[str, Part]
+    run_on: int
     load_seconds: float
     run_seconds: float
     peak_memory: int | None
     device: str
 
     @property
-    def images(self) -> int:
-        """The number of images."""
+    def count(self) -> int:
+        """The number of images or nodes that were asked for."""
         return len(self.classes)
 
     @property
@@ -63,17 +94,18 @@ class Result:
         return accuracy(self.classes, self.labels)
 
     @property
-    def images_per_second(self) -> float:
-        """Images by the time to run them."""
-        return self.images / self.run_seconds
+    def per_second(self) -> float:
+        """Images or nodes by the time to run them."""
+        return self.run_on / self.run_seconds
 
     def summary(self) -> dict[str, Any]:
         """Gives the numbers by name, for scripts."""
         return {
             "accuracy": self.accuracy,
             "right": self.right,
-            "images": self.images,
-            "images_per_second": self.images_per_second,
+            self.unit: self.count,
+            "splits": {name: part.summary() for name, part in self.parts.items()},
+            f"{self.unit}_per_second": self.per_second,
             "load_seconds": self.load_seconds,
             "run_seconds": self.run_seconds,
             "peak_memory_bytes": self.peak_memory,
@@ -100,15 +132,15 @@ def score_on(
 
     Args:
         file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept.
-        data_name: "cifar10", "cifar100", "digits", "folder:PATH" or "imagenet:PATH".
+        data_name: one of `sltpack.data.NAMES`.
         data_dir: the data's folder; without it, the user's cache folder.
         workers: processes that read the images of "imagenet:PATH".
-        split: "test", "train" or "all" for both.
-        limit: the most images to run on, the first ones; at least 1.
-        batch_size: images at a time; at least 1.
+        split: "test", "train", of a graph "validation", or "all" of these.
+        limit: the most images or nodes to tell of, the first ones; at least 1.
+        batch_size: images at a time; at least 1. A graph is run as a whole.
         device: "auto", "cpu", "cuda" or "mps".
         predictions: a CSV file to write, with index, label, predicted class and their names for each image, and its
-            file where it has one.
+            file where it has one; of a graph for each node, whatever the split, and its part.
         force: whether an existing CSV file is replaced.
         builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the file may ask for.
@@ -122,7 +154,7 @@ def score_on(
         SltpackError: the ticket or the data cannot be read, the model not built, the CSV file not written.
     """
     if split not in SPLITS:
-        raise RequestError("--split", expected=" or ".join(SPLITS), found=str(split), remedy="choose one of these")
+        raise RequestError("--split", expected=" or ".join(SPLITS), found=str(split), remedy=_ANOTHER)
     require_positive("--limit", limit)
     require_positive("--batch-size", batch_size)
     if predictions is not None:
@@ -132,22 +164,50 @@ def score_on(
     network = open_network(file, builder, max_weights)
     model = network.model.to(place_to_run)
     load_seconds = time.perf_counter() - begin
+    graph = data.is_graph(data_name)
+    _require_kind(network, graph, data_name)
+    loaded = data.load(data_name, data_dir, _image_size(network, data_name), workers)
+    names = [name for name in loaded.parts if split in (name, "all")]
+    if not names:
+        raise RequestError("--split", expected=f"{' or '.join(loaded.parts)} or all", found=split, remedy=_ANOTHER)
+    if not any(len(loaded.parts[name]) for name in names):
+        raise DataError(data_name, expected=f"any in its part {split}", found="none", remedy="choose another part")
     _, classes, shape = describe(network.spec)
-    images = data.load(data_name, data_dir, _image_size(network, data_name), workers)
-    parts = [part.take(slice(0, limit)) for part in _parts(images, split)]
-    if not any(map(len, parts)):
-        raise DataError(data_name, expected=f"images in its part {split}", found="none", remedy="choose another part")
-    for part in parts:
-        require_shape(part, shape, classes, data_name)
+    for part in loaded.parts.values():
+        require_fitting(part, shape, classes, data_name)
         _require_classes(network.class_names, part.classes, data_name)
     begin = time.perf_counter()
-    predicted = torch.cat([predict(model, part, batch_size, note="infer") for part in parts])[:limit]
+    if graph:
+        parts, whole = loaded.parts, whole_graph(loaded.train)
+        of_nodes = predict(model, whole, note="infer")
+        predicted = {name: of_nodes[nodes_of(part)] for name, part in parts.items()}
+    else:
+        parts = {name: loaded.parts[name].take(slice(0, limit)) for name in names}
+        predicted = {name: predict(model, part, batch_size, note="infer") for name, part in parts.items()}
     run_seconds = time.perf_counter() - begin
-    labels = torch.cat([part.labels for part in parts])[:limit]
+    classes_found = torch.cat([predicted[name] for name in names])[:limit]
+    labels = torch.cat([parts[name].labels for name in names])[:limit]
     if predictions is not None:
-        files = [name for part in parts for name in part.files() or ()][: len(predicted)]
-        _write_predictions(predictions, predicted, labels, images.train.classes, files, force)
-    return Result(predicted, labels, load_seconds, run_seconds, peak_memory(place_to_run), str(place_to_run))
+        if graph:
+            of_parts = {int(node): name for name, part in parts.items() for node in nodes_of(part)}
+            columns = {"part": [of_parts.get(node, "") for node in range(len(whole))]}
+            table = _table(of_nodes, whole.labels, loaded.train.classes, columns)
+        else:
+            files = [file for name in names for file in parts[name].files()][: len(labels)]
+            table = _table(classes_found, labels, loaded.train.classes, {"file": files} if files else {})
+        # File names as the operating system has them, which need not be text.
+        write_atomically(predictions, table.encode("utf-8", "surrogateescape"), force=force)
+    return Result(
+        classes_found,
+        labels,
+        "nodes" if graph else "images",
+        {name: _part(predicted[name], part) for name, part in parts.items()},
+        len(whole) if graph else sum(map(len, parts.values())),
+        load_seconds,
+        run_seconds,
+        peak_memory(place_to_run),
+        str(place_to_run),
+    )
 
 
 def peak_memory(device: torch.device) -> int | None:
@@ -169,8 +229,8 @@ def peak_memory(device: torch.device) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _parts(images: data.ImageData, split: str) -> list[LabelledImages]:
-    return {"test": [images.test], "train": [images.train], "all": [images.train, images.test]}[split]
+def _part(classes: torch.Tensor, part: Labelled) -> Part:
+    return Part(int((classes == part.labels).sum()), len(part))
 
 
 def _image_size(network: Network, data_name: str) -> int | None:
@@ -188,18 +248,27 @@ def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where
         )
 
 
-def _write_predictions(
-    path: Path,
-    predicted: torch.Tensor,
-    labels: torch.Tensor,
-    classes: tuple[str, ...],
-    files: list[str],
-    force: bool,
-) -> None:
+def _require_kind(network: Network, graph: bool, where: object) -> None:
+    """Tells before a data set is read or downloaded that it is of the wrong kind."""
+    name = network.spec.name
+    if takes_graph(network.spec) != graph:
+        kinds = "images", "a graph"
+        raise MismatchError(
+            where,
+            expected=f"{kinds[not graph]} as data, for model {name}",
+            found=kinds[graph],
+            remedy="choose the data set that the ticket was searched on",
+        )
+
+
+def _table(
+    classes: torch.Tensor, labels: torch.Tensor, names: tuple[str, ...], columns: Mapping[str, Sequence[str]]
+) -> str:
+    """Writes a line for each image or node, with more columns; a label that is no class is no name."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name", *(["file"] if files else [])])
-    for index, (label, guess) in enumerate(zip(labels.tolist(), predicted.tolist(), strict=True)):
-        rows.writerow([index, label, guess, classes[label], classes[guess], *files[index : index + 1]])
-    # File names as the operating system has them, which need not be text.
-    write_atomically(path, out.getvalue().encode("utf-8", "surrogateescape"), force=force)
+    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name", *columns])
+    for index, (label, guess) in enumerate(zip(labels.tolist(), classes.tolist(), strict=True)):
+        named = names[label] if 0 <= label < len(names) else ""
+        rows.writerow([index, label, guess, named, names[guess], *(values[index] for values in columns.values())])
+    return out.getvalue()

@@ -12,7 +12,7 @@ import torch
 
 from sltpack import data, models
 from sltpack.checkpoints import Checkpoint
-from sltpack.data.images import ImageData
+from sltpack.data.labelled import DataSet
 from sltpack.header import Ratios, Seeds, Source
 from sltpack.search import Settings, search
 from sltpack.sources import make_source
@@ -29,13 +29,13 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def digits() -> ImageData:
+def digits() -> DataSet:
     """All of the digits."""
     return data.load("digits")
 
 
 @pytest.fixture(scope="session")
-def few_digits(digits: ImageData) -> ImageData:
+def few_digits(digits: DataSet) -> DataSet:
     """As many digits as a search of a second takes."""
     return replace(digits, train=digits.train.take(slice(0, 320)), test=digits.test.take(slice(0, 100)))
 
@@ -57,7 +57,7 @@ def small_source() -> SourceMaker:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, few_digits: ImageData) -> tuple[Path, Checkpoint]:
+def run(tmp_path_factory: pytest.TempPathFactory, few_digits: DataSet) -> tuple[Path, Checkpoint]:
     """A folder with a finished small search, and its checkpoint."""
     folder = tmp_path_factory.mktemp("run")
     settings = Settings(sparsity=0.5, epochs=2, batch_size=32, precision="float32")

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sltpack.data.images import ImageData, Images
+from sltpack.data.images import Images
+from sltpack.data.labelled import DataSet
 from sltpack.errors import RequestError
 from sltpack.evaluation import _precision_switches, accuracy, evaluating, predict
 
@@ -52,7 +53,7 @@ def test_tf32_is_off_while_a_model_runs_and_then_as_it_was() -> None:
     assert torch.backends.cudnn.allow_tf32  # the older name, too, can still be read
 
 
-def test_a_batch_that_cannot_be_run(digits: ImageData) -> None:
+def test_a_batch_that_cannot_be_run(digits: DataSet) -> None:
     class Failing(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sltpack import data, load, save
 from sltpack.checkpoints import Checkpoint
-from sltpack.data.images import ImageData
+from sltpack.data.labelled import DataSet
 from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import ModelSpec, Source
@@ -167,19 +167,20 @@ def test_the_search_path_of_the_installed_command_has_the_working_folder(tmp_pat
     assert done.returncode == 0, done.stderr
 
 
-def test_scoring_counts_what_predict_says(ticket: Ticket, digits: ImageData, tmp_path: Path) -> None:
+def test_scoring_counts_what_predict_says(ticket: Ticket, digits: DataSet, tmp_path: Path) -> None:
     path = tmp_path / "t.slt"
     save(ticket, path)
     result = score_on(path, "digits", batch_size=7)
     classes = predict(ticket.build(), digits.test)
     assert torch.equal(result.classes, classes)
-    assert result.accuracy == accuracy(classes, digits.test.labels) == result.right / result.images
+    assert result.accuracy == accuracy(classes, digits.test.labels) == result.right / result.count
     assert result.peak_memory is None or result.peak_memory > 10**7
     assert set(result.summary()) == {
         *(
             "accuracy",
             "right",
             "images",
+            "splits",
             "images_per_second",
             "load_seconds",
             "run_seconds",
@@ -205,12 +206,12 @@ def test_class_names(ticket: Ticket) -> None:
     assert class_names(replace(ticket, about={})) == ()
 
 
-def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: ImageData, tmp_path: Path) -> None:
+def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: DataSet, tmp_path: Path) -> None:
     save(replace(ticket, about={"data": "digits", "classes": '["a"]'}), tmp_path / "t.slt")
     Image.fromarray(digits.test.pixels[0, :, :, 0].numpy()).save(tmp_path / "a.png")
     [(_, likely)] = classify_files(tmp_path / "t.slt", [tmp_path / "a.png"])
     assert [name.partition(" ")[0] for name, _ in likely] == ["class"] * 3
-    assert score_on(tmp_path / "t.slt", "digits", limit=5).images == 5
+    assert score_on(tmp_path / "t.slt", "digits", limit=5).count == 5
 
 
 def test_images_of_unknown_data(ticket: Ticket, tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_images_of_unknown_data(ticket: Ticket, tmp_path: Path) -> None:
 
 
 def test_images_are_read_and_run_in_batches(
-    ticket: Ticket, digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ticket: Ticket, digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(ticket, tmp_path / "t.slt")
     paths = [tmp_path / f"{number}.png" for number in range(5)]
@@ -260,7 +261,7 @@ def test_wrong_calls(options: dict[str, Any], message: str, ticket: Ticket, tmp_
 
 
 def test_a_part_without_images(
-    ticket: Ticket, digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ticket: Ticket, digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(ticket, tmp_path / "t.slt")
     monkeypatch.setattr(data, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))

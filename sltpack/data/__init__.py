@@ -1,4 +1,4 @@
-"""Data sets by name: CIFAR-10 and CIFAR-100, the digits that come with sltpack, and any folder of images."""
+"""Data sets by name: CIFAR-10 and CIFAR-100, the digits that come with sltpack, any folder of images, and graphs."""
 
 from __future__ import annotations
 
@@ -13,47 +13,49 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from .images import ImageData, Images
+    from .images import Images
+    from .labelled import DataSet
 
-__all__ = ["NAMES", "ImageData", "Images", "fixed_classes", "load", "read_image", "unlabelled"]
+__all__ = ["GRAPHS", "NAMES", "DataSet", "Images", "fixed_classes", "is_graph", "load", "read_image", "unlabelled"]
 
-NAMES = ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH")
-"""The names that `load` knows; PATH is a folder with one folder of images for each class, or one as ImageNet's."""
-_ON_DISK = ("folder", "imagenet")
+GRAPHS = ("cora", "citeseer", "pubmed", "ogbn-arxiv", "graph:PATH")
+"""The names of graphs; PATH is a safetensors file."""
+NAMES = ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH", *GRAPHS)
+"""The names that `load` knows; the first PATH is a folder with one folder of images for each class, the second one as
+ImageNet's."""
+_ON_DISK = ("folder", "imagenet", "graph")
 
 
-def load(
-    name: str, data_dir: Path | None = None, image_size: int | None = None, workers: int | None = None
-) -> ImageData:
+def load(name: str, data_dir: Path | None = None, image_size: int | None = None, workers: int | None = None) -> DataSet:
     """Reads a data set.
 
     Args:
         name: one of `NAMES`.
-        data_dir: the folder that holds the CIFAR files; without it they are kept in the user's cache folder, and
-            downloaded once. Other data sets make no use of it.
+        data_dir: the folder that holds the files of CIFAR or of a graph that is known by name; without it they are kept
+            in the user's cache folder, and downloaded once. Other data sets make no use of it.
         image_size: of a folder of images: the height and width, in pixels, to which all are scaled and cropped.
         workers: how many processes read the images of "imagenet:PATH"; without it, one for each core
             that this process has.
 
     Returns:
-        The training and test images.
+        The parts: training and test images, or training, validation and test nodes.
 
     Raises:
         RequestError: the name is unknown, or an argument makes no sense for this data set.
         DataError: the data set is missing, incomplete or damaged.
     """
-    from . import cifar, digits, folders, imagenet
+    from . import cifar, digits, folders, graph_files, imagenet, ogb, planetoid
 
     kind, _, path = name.partition(":")
     on_disk = kind in _ON_DISK and path != ""
-    if not on_disk and name not in ("digits", *cifar.FAMILIES):
+    if not on_disk and name not in ("digits", "ogbn-arxiv", *cifar.FAMILIES, *planetoid.FAMILIES):
         raise RequestError(
             "--data",
             expected=f"one of {', '.join(NAMES)}",
             found=name or "nothing",
             remedy="choose one of them",
         )
-    if image_size is not None and not on_disk:
+    if image_size is not None and kind not in ("folder", "imagenet"):
         raise RequestError(
             "--image-size",
             expected="folder:PATH or imagenet:PATH as data",
@@ -66,7 +68,22 @@ def load(
         return imagenet.load(Path(path).expanduser(), image_size, _cores() if workers is None else workers)
     if kind == "folder":
         return folders.load(Path(path).expanduser(), image_size)
+    if kind == "graph":
+        return graph_files.load(Path(path).expanduser())
+    if name in planetoid.FAMILIES:
+        return planetoid.load(planetoid.FAMILIES[name], data_dir)
+    if name == "ogbn-arxiv":
+        return ogb.load(data_dir)
     return digits.load() if name == "digits" else cifar.load(cifar.FAMILIES[name], data_dir)
+
+
+def is_graph(name: str) -> bool:
+    """Tells whether a name is that of a graph, and not of images.
+
+    Args:
+        name: of a data set, which need not be known.
+    """
+    return name.partition(":")[0] in {graph.partition(":")[0] for graph in GRAPHS}
 
 
 def _cores() -> int:
@@ -84,9 +101,11 @@ def fixed_classes(name: str) -> tuple[str, ...]:
     Returns:
         The names by label; none for a data set that brings its own.
     """
-    from . import cifar, digits
+    from . import cifar, digits, ogb, planetoid
 
-    return {"cifar10": cifar.CIFAR10_CLASSES, "digits": digits.CLASSES}.get(name, ())
+    families = {family.name: family.classes for family in planetoid.FAMILIES.values()}
+    known = {"cifar10": cifar.CIFAR10_CLASSES, "digits": digits.CLASSES, "ogbn-arxiv": ogb.CLASSES, **families}
+    return known.get(name, ())
 
 
 def read_image(name: str, path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -137,9 +156,9 @@ def unlabelled(name: str, pixels: torch.Tensor) -> Images:
 
 
 def __getattr__(name: str) -> Any:
-    """Gives `ImageData` and `Images` when they are first asked for, so that `NAMES` can be read without torch."""
-    if name in ("ImageData", "Images"):
-        from . import images
+    """Gives `DataSet` and `Images` when they are first asked for, so that `NAMES` can be read without torch."""
+    if name in ("DataSet", "Images"):
+        from . import images, labelled
 
-        return getattr(images, name)
+        return getattr(labelled if name == "DataSet" else images, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

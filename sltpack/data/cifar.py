@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, reason
 from . import unpickling
 from .download import Archive, cache_folder, fetch
-from .images import ImageData, Images
+from .images import Images
+from .labelled import DataSet
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (0.491, 0.482, 0.447)
@@ -97,7 +98,7 @@ CIFAR100 = Family(
 FAMILIES = {family.name: family for family in (CIFAR10, CIFAR100)}
 
 
-def load(family: Family, data_dir: Path | None) -> ImageData:
+def load(family: Family, data_dir: Path | None) -> DataSet:
     """Reads a data set.
 
     Args:
@@ -126,7 +127,7 @@ def load(family: Family, data_dir: Path | None) -> ImageData:
     layout, reader, files = found
     read = [reader(family, layout / name, count) for name, count in zip(files, family.images, strict=True)]
     names = _binary_names(family, layout) if reader is _read_binary else _python_names(family, layout)
-    return ImageData(_images(read[:-1], names), _images(read[-1:], names))
+    return DataSet(_images(read[:-1], names), _images(read[-1:], names))
 
 
 _Read = tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]

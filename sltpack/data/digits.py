@@ -13,7 +13,8 @@ from importlib import resources
 import numpy as np
 import torch
 
-from .images import ImageData, Images
+from .images import Images
+from .labelled import DataSet
 
 CLASSES = tuple("0123456789")
 MEAN = (0.3055,)
@@ -21,7 +22,7 @@ DEVIATION = (0.3759,)
 """Of all pixels of the training images, in units of the full range."""
 
 
-def load() -> ImageData:
+def load() -> DataSet:
     """Reads the digits.
 
     Returns:
@@ -30,7 +31,7 @@ def load() -> ImageData:
     with resources.files(__package__).joinpath("digits.npz").open("rb") as stream:
         stored = np.load(stream, allow_pickle=False)
         parts = [_images(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "test")]
-    return ImageData(*parts)
+    return DataSet(*parts)
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:

@@ -13,7 +13,8 @@ from PIL import Image, ImageOps
 
 from ..errors import DataError, MismatchError, require_positive
 from ..progress import Bar, bar
-from .images import ImageData, Images
+from .images import Images
+from .labelled import DataSet
 from .pictures import MODES, class_files, class_names, opened, require_same_classes, with_channels
 
 MEAN = (0.485, 0.456, 0.406)
@@ -31,7 +32,7 @@ class _Labelled:
     label: int
 
 
-def load(path: Path, image_size: int | None) -> ImageData:
+def load(path: Path, image_size: int | None) -> DataSet:
     """Reads a folder of images, as RGB.
 
     Where the folder has a `train` folder and a `test` or `val` folder (`test` if it has both), these are the parts,
@@ -57,7 +58,7 @@ def load(path: Path, image_size: int | None) -> ImageData:
     with bar(f"read {path.name}", len(images) * (1 if image_size else 2)) as running:
         size = (image_size, image_size) if image_size else _common_size(images, running)
         require_memory(path, (len(images), *size, 3))
-        return ImageData(*(_read(path, part, names, size, running) for part in (train, test)))
+        return DataSet(*(_read(path, part, names, size, running) for part in (train, test)))
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -10,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 from ..errors import DataError, reason, shown
 from ..files import open_plain
 from ..header_reader import parse
-from .graphs import GraphData, connect, make_graph, make_parts
+from .graphs import connect, make_graph, make_parts
+from .labelled import DataSet
 
 _INTEGERS = (torch.int64, torch.int32)
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
@@ -27,7 +28,7 @@ KINDS = {
 _REMEDY = "write the file as docs/graphs.md says"
 
 
-def load(path: Path) -> GraphData:
+def load(path: Path) -> DataSet:
     """Reads a graph.
 
     Args:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..nodes import Neighbours, Nodes, compact
-from .images import WHOLE, Share
+from .labelled import WHOLE, DataSet, Labelled, Share
 
 _REMEDY = "the data set is damaged; get it anew, or mend what wrote it"
 
@@ -114,6 +114,10 @@ class LabelledNodes:
             digest.update(np.ascontiguousarray(values.cpu().numpy(), kind).data)
         return digest.hexdigest()
 
+    def files(self) -> Sequence[str]:
+        """Gives none: nodes come from no files of their own."""
+        return ()
+
     def batches(self, size: int) -> Iterator[tuple[Nodes, torch.Tensor]]:
         """Gives the whole graph once with all of the nodes, whatever the size: one pass of a network has them all."""
         yield self._batch(self.index)
@@ -140,13 +144,16 @@ class LabelledNodes:
         return Nodes(self.graph.features, self.graph.neighbours, wanted), self.graph.labels[wanted]
 
 
-@dataclass(frozen=True, eq=False)
-class GraphData:
-    """A graph as a data set: its training, validation and test parts."""
+def nodes_of(part: Labelled) -> torch.Tensor:
+    """Gives which nodes of its graph a part has, int64 [k]."""
+    assert isinstance(part, LabelledNodes)
+    return part.index
 
-    train: LabelledNodes
-    validation: LabelledNodes
-    test: LabelledNodes
+
+def whole_graph(part: Labelled) -> LabelledNodes:
+    """Gives all nodes of a part's graph, in order; those in no part have any label."""
+    assert isinstance(part, LabelledNodes)
+    return LabelledNodes(part.graph, torch.arange(len(part.graph)))
 
 
 def connect(edges: NDArray[np.int64], count: int, where: object) -> Neighbours:
@@ -214,7 +221,7 @@ def make_graph(
     return Graph(compact(torch.from_numpy(features)), torch.from_numpy(labels), neighbours, classes)
 
 
-def make_parts(graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapping[str, object]) -> GraphData:
+def make_parts(graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapping[str, object]) -> DataSet:
     """Divides a graph into its parts.
 
     Args:
@@ -241,7 +248,7 @@ def make_parts(graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapp
         seen[index] = True
         labels = graph.labels.numpy()[index]
         _require_inside(labels, classes, where[name], f"labels of the {name} part")
-    return GraphData(**{name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()})
+    return DataSet(**{name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()})
 
 
 def _require_inside(numbers: NDArray[np.int64], limit: int, where: object, what: str) -> None:

@@ -16,7 +16,8 @@ from ..errors import RequestError, require_positive
 from ..progress import Bar, bar
 from .crops import cut, middle_box, random_box
 from .folders import DEVIATION, MEAN
-from .images import WHOLE, Batch, ImageData, Normaliser, Share
+from .images import Normaliser
+from .labelled import WHOLE, Batch, DataSet, Share
 from .pictures import class_files, class_names, opened, require_same_classes
 from .workers import in_workers
 
@@ -28,7 +29,7 @@ _LAYOUT = "lay it out as train/CLASS/*.JPEG and val/CLASS/*.JPEG"
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Labelled pictures on the disk, of which the names are in memory: `LabelledImages` of any number.
+    """Labelled pictures on the disk, of which the names are in memory: `Labelled` of any number.
 
     The names are one array, not an object each: worker processes share its memory, and need not copy it.
 
@@ -86,7 +87,7 @@ class ImageFiles:
             digest.update(numbers.astype("<i8").tobytes())
         return digest.hexdigest()
 
-    def files(self) -> list[str] | None:
+    def files(self) -> Sequence[str]:
         """Gives the names of the files, within the folder that holds the parts."""
         of_classes = [f"{self.folder.name}/{name}" for name in self.classes]
         labelled = zip(self.labels.tolist(), self.names.tolist(), strict=True)
@@ -99,11 +100,11 @@ class ImageFiles:
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
     ) -> Iterator[Batch]:
-        """Gives parts of images by chance, some of them mirrored, as `LabelledImages` says."""
+        """Gives parts of images by chance, some of them mirrored, as `Labelled` says."""
         return _Pass(self, order, size, share, tuple(chance)).run(len(order) // size)
 
 
-def load(path: Path, image_size: int | None, workers: int) -> ImageData:
+def load(path: Path, image_size: int | None, workers: int) -> DataSet:
     """Finds the pictures of a data set in ImageNet's layout: PATH/train/CLASS/*.JPEG and PATH/val/CLASS/*.JPEG.
 
     They may be of any format that Pillow reads, and of any size. None is opened yet, so that a damaged one is told when
@@ -129,7 +130,7 @@ def load(path: Path, image_size: int | None, workers: int) -> ImageData:
     classes = class_names(train, _LAYOUT)
     require_same_classes(path, classes, class_names(test, _LAYOUT), test.name)
     with bar(f"list {path.name}", 2 * len(classes)) as running:
-        return ImageData(*(_listed(part, classes, image_size or SIDE, workers, running) for part in (train, test)))
+        return DataSet(*(_listed(part, classes, image_size or SIDE, workers, running) for part in (train, test)))
 
 
 def evaluation_pixels(path: Path, side: int) -> NDArray[np.uint8]:

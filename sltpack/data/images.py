@@ -5,95 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from ..errors import MismatchError
+from .labelled import WHOLE, Batch, Share
 
 CROP_SHARE = 8
 """One part in eight of the shorter side is put as zeros around a training image before a random crop of the old size:
 4 pixels around 32 (He et al. 2016, section 4.2)."""
-VALIDATION_SHARE = 5
-"""One image in five validates (Otsuka et al. 2024: a split of 4 to 1)."""
-
-
-Batch = tuple[torch.Tensor, torch.Tensor]
-"""Normalised images, float32 [B, C, H, W] in channels-last memory, and labels, int64 [B]."""
-Own = TypeVar("Own", bound="LabelledImages")
-
-
-@dataclass(frozen=True)
-class Share:
-    """The part of each batch that one of several processes works on.
-
-    Attributes:
-        index: of the process, from 0.
-        count: of all processes.
-    """
-
-    index: int = 0
-    count: int = 1
-
-    def of(self, size: int) -> slice:
-        """Gives the places of this process among so many."""
-        return slice(size * self.index // self.count, size * (self.index + 1) // self.count)
-
-
-WHOLE = Share()
-"""The share of a process that works alone."""
-
-
-class LabelledImages(Protocol):
-    """What a search and an evaluation ask of a set of labelled images, wherever they are kept."""
-
-    @property
-    def labels(self) -> torch.Tensor:
-        """The right classes, int64 [n]."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes, by label."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
-
-    def __len__(self) -> int: ...
-
-    def take(self: Own, index: torch.Tensor | slice) -> Own:
-        """Gives some of the images, by index or slice."""
-
-    def to(self: Own, device: torch.device) -> Own:
-        """Has batches put on a device."""
-
-    def sha256(self) -> str:
-        """Tells these images and labels from others."""
-
-    def files(self) -> list[str] | None:
-        """Gives the names of the files that images come from, within the data set's folder; None where from none."""
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Gives the images as they are, in order, `size` at a time."""
-
-    def training_batches(
-        self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
-    ) -> Iterator[Batch]:
-        """Gives augmented images, a batch for each whole `size` in an order.
-
-        Args:
-            order: indices of images, int64.
-            size: images of a batch, over all processes.
-            chance: where the augmentation comes from: what is made of an image depends on this, its place and the
-                length of the order, and on nothing else.
-            share: the part of each batch that is wanted.
-
-        Yields:
-            This share of each batch.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +66,9 @@ class Images:
         digest.update(self.labels.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
-    def files(self) -> list[str] | None:
-        """Gives the names of the files that they come from, as `LabelledImages` says."""
-        return None if self.names is None else list(map(str, self.names))
+    def files(self) -> Sequence[str]:
+        """Gives the files that they come from, within the data set's folder, where there are any."""
+        return () if self.names is None else list(map(str, self.names))
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Makes network input of pixels, as `Normaliser` does: uint8 [B, H, W, C] to float32 [B, C, H, W]."""
@@ -161,7 +83,7 @@ class Images:
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
     ) -> Iterator[Batch]:
-        """Gives cropped and mirrored images, as `LabelledImages` says; nothing in between waits for the device."""
+        """Gives cropped and mirrored images, as `Labelled` says; nothing in between waits for the device."""
         device = self.pixels.device
         shifts = draw_shifts(len(order), self.shape, self.flips, np.random.default_rng(chance)).to(device)
         index = torch.from_numpy(order).to(device)
@@ -170,14 +92,6 @@ class Images:
             part = slice(start + share.of(size).start, start + share.of(size).stop)
             pixels = augment(self.pixels[index[part]], shifts[part])
             yield normalise(pixels), self.labels[index[part]]
-
-
-@dataclass(frozen=True, eq=False)
-class ImageData:
-    """A data set with its training and test parts."""
-
-    train: LabelledImages
-    test: LabelledImages
 
 
 class Normaliser:
@@ -199,21 +113,6 @@ class Normaliser:
         """Gives float32 [B, C, H, W] in channels-last memory for uint8 [B, H, W, C]."""
         scaled = pixels.to(torch.float32).div_(255).sub_(self._mean).div_(self._deviation)  # (B, H, W, C)
         return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
-
-
-def split(images: Own, seed: int) -> tuple[Own, Own]:
-    """Splits training images 4:1 into a part that trains and a part that validates.
-
-    Args:
-        images: all training images.
-        seed: of the split.
-
-    Returns:
-        The training part and the validation part.
-    """
-    order = torch.from_numpy(np.random.default_rng([seed, 0]).permutation(len(images)))
-    held_out = len(images) // VALIDATION_SHARE
-    return images.take(order[held_out:]), images.take(order[:held_out])
 
 
 def draw_shifts(count: int, shape: tuple[int, int, int], flips: bool, random: np.random.Generator) -> torch.Tensor:
@@ -254,31 +153,3 @@ def augment(pixels: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
     columns = torch.where(mirrored[:, None] == 1, columns.flip(0), columns)  # (B, W)
     image = torch.arange(len(pixels), device=pixels.device)[:, None, None]
     return padded[image, (top[:, None] + rows)[:, :, None], (left[:, None] + columns)[:, None, :]]  # (B, H, W, C)
-
-
-def require_shape(images: LabelledImages, shape: tuple[int, int, int], classes: int, where: object) -> None:
-    """Makes sure that images fit a model.
-
-    Args:
-        images: the images.
-        shape: the channels, height and width that the model takes.
-        classes: how many classes it tells apart.
-        where: what to name in an error.
-
-    Raises:
-        MismatchError: they do not.
-    """
-    if images.shape != shape:
-        raise MismatchError(
-            where,
-            expected=f"images of shape {list(shape)} (channels, height, width)",
-            found=f"{list(images.shape)}",
-            remedy="choose the data set that the ticket was searched on",
-        )
-    if len(images.classes) != classes:
-        raise MismatchError(
-            where,
-            expected=f"{classes} classes",
-            found=f"{len(images.classes)}",
-            remedy="choose the data set that the ticket was searched on",
-        )

@@ -26,7 +26,8 @@ from safetensors.numpy import save
 from ..errors import DataError, SltpackError, reason
 from ..files import open_plain, write_atomically
 from .download import Archive, cache_folder, fetch
-from .graphs import GraphData, connect, make_graph, make_parts
+from .graphs import connect, make_graph, make_parts
+from .labelled import DataSet
 
 ARCHIVE = Archive(
     url="https://snap.stanford.edu/ogb/data/nodeproppred/arxiv.zip",
@@ -58,7 +59,7 @@ _FOLDERS = ("arxiv", "ogbn_arxiv")
 """As the archive has it, and as OGB's package names it."""
 
 
-def load(data_dir: Path | None) -> GraphData:
+def load(data_dir: Path | None) -> DataSet:
     """Reads ogbn-arxiv, or any graph with at most 40 classes in the same layout.
 
     Args:

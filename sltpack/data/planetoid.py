@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, reason
 from . import unpickling
 from .download import Files, cache_folder, fetch_files
-from .graphs import GraphData, connect, make_graph, make_parts
+from .graphs import connect, make_graph, make_parts
+from .labelled import DataSet
 
 URL = "https://github.com/kimiyoung/planetoid/raw/master/data/"
 VALIDATION = 500
@@ -37,18 +38,25 @@ class Family:
     Attributes:
         name: the data set's name, and what stands in those of its files.
         files: what to download.
+        classes: the names of the classes, which are numbers.
     """
 
     name: str
     files: Files
+    classes: tuple[str, ...]
 
     def file(self, part: str) -> str:
         """Gives the name of a file by its last part, such as "allx"."""
         return f"ind.{self.name}.{part}"
 
 
-def _family(name: str, size: int, digests: Mapping[str, str]) -> Family:
-    return Family(name, Files(URL, {f"ind.{name}.{part}": f"sha256:{sum_}" for part, sum_ in digests.items()}, size))
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))
+
+
+def _family(name: str, classes: int, size: int, digests: Mapping[str, str]) -> Family:
+    files = Files(URL, {f"ind.{name}.{part}": f"sha256:{sum_}" for part, sum_ in digests.items()}, size)
+    return Family(name, files, _numbered(classes))
 
 
 FAMILIES = {
@@ -56,6 +64,7 @@ FAMILIES = {
     for family in (
         _family(
             "cora",
+            7,
             572444,
             {
                 "x": "23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab",
@@ -70,6 +79,7 @@ FAMILIES = {
         ),
         _family(
             "citeseer",
+            6,
             1036188,
             {
                 "x": "d20de19150741e555de0ed037195630fc194114ebc7fd72ced62810148aa22f6",
@@ -84,6 +94,7 @@ FAMILIES = {
         ),
         _family(
             "pubmed",
+            3,
             13_000_000,  # nearly
             {
                 "x": "fbe9cb5c47200d1b7769a26e579be3b7130b556831f9d850e77c4c74f2599b33",
@@ -100,7 +111,7 @@ FAMILIES = {
 }
 
 
-def load(family: Family, data_dir: Path | None) -> GraphData:
+def load(family: Family, data_dir: Path | None) -> DataSet:
     """Reads a data set.
 
     The nodes that train are the first (140, 120 and 60 in the three sets), the next 500 validate, and the test nodes
@@ -141,7 +152,7 @@ def _find(family: Family, base: Path) -> Path | None:
     return None
 
 
-def _read(family: Family, folder: Path) -> GraphData:
+def _read(family: Family, folder: Path) -> DataSet:
     paths = {part: folder / family.file(part) for part in ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")}
     for path in paths.values():
         if not os.path.isfile(path):
@@ -173,7 +184,7 @@ def _read(family: Family, folder: Path) -> GraphData:
         with np.errstate(over="ignore"):  # told below, as what is not finite
             features[rows] = matrices[x]
         labels[rows] = _labels(paths[y], matrices[y])
-    classes = tuple(map(str, range(matrices["ally"].shape[1])))
+    classes = _numbered(matrices["ally"].shape[1])
     graph = make_graph(features, labels, connect(edges, count, paths["graph"]), classes, folder)
     parts = {"train": np.arange(train), "validation": np.arange(train, train + VALIDATION), "test": np.sort(test)}
     return make_parts(graph, parts, {"train": paths["y"], "validation": paths["ally"], "test": paths["test.index"]})

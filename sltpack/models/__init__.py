@@ -1,5 +1,5 @@
 """The networks: each a plain torch module without biases or learned normalisation."""
 
-from .registry import MODELS, build, describe, shapes, spec, try_out
+from .registry import FOR_GRAPHS, MODELS, build, describe, example, shapes, spec, takes_graph, try_out
 
-__all__ = ["MODELS", "build", "describe", "shapes", "spec", "try_out"]
+__all__ = ["FOR_GRAPHS", "MODELS", "build", "describe", "example", "shapes", "spec", "takes_graph", "try_out"]

@@ -61,4 +61,4 @@ def _linear(features: int, out: int) -> nn.Linear:
 
 def _norm(features: int) -> nn.BatchNorm1d:
     # Without learned parameters: a ticket holds nothing trained (Otsuka et al. 2024, section 4).
-    return nn.BatchNorm1d(features, affine=False)
+    return nn.BatchNorm1d(features, affine=False, track_running_stats=False)

@@ -15,7 +15,9 @@ from torch import nn
 from ..errors import FormatError, RequestError
 from ..header import MAX_WEIGHTS, ModelSpec
 from ..layers import searchable
+from ..nodes import Neighbours, Nodes
 from .conv import conv
+from .gin import Gin
 from .resnet import BLOCKS, ResNet
 
 Builder = Callable[..., nn.Module]
@@ -23,21 +25,26 @@ MODELS: dict[str, Builder] = {
     **{f"conv{depth}": partial(conv, depth) for depth in (2, 4, 6, 8)},
     **{f"resnet{depth}": partial(ResNet, depth, large=False) for depth in BLOCKS},
     **{f"imagenet-resnet{depth}": partial(ResNet, depth, large=True) for depth in BLOCKS},
+    "gin": Gin,
 }
 """Builders by name; each takes `width`, `classes` and `input_shape`. `resnet18` is the CIFAR form, `imagenet-resnet18`
 the ImageNet form of the same blocks."""
+FOR_GRAPHS = ("gin",)
+"""Those that are given a graph (`sltpack.nodes.Nodes`), and of which an input shape is the features of a node alone."""
+_IMAGE = ("channels", "height", "width")
+_NODE = ("features",)
 MAX_WIDTH = 1024
 """The largest factor of a model's channels."""
 
 
-def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int]) -> ModelSpec:
+def spec(name: str, width: float, classes: int, input_shape: tuple[int, ...]) -> ModelSpec:
     """Names a model with the arguments that every builder takes.
 
     Args:
         name: a name of `MODELS`, or "package.module:function"; whether there is such a model is not looked at.
         width: factor of all channels, above 0 and up to `MAX_WIDTH`.
         classes: how many outputs.
-        input_shape: channels, height and width of the images.
+        input_shape: channels, height and width of the images, or the number of features of a graph's nodes.
 
     Returns:
         The name and arguments, as a file holds them.
@@ -52,6 +59,11 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int
             found=f"{width:g}",
             remedy="choose another",
         )
+    if len(input_shape) not in (len(sizes) for sizes in _sizes(name)):
+        wanted, found = ("a graph", "images") if name in FOR_GRAPHS else ("images", "a graph")
+        raise RequestError(
+            f"model {name}", expected=f"{wanted} as data", found=found, remedy="choose another --model or other --data"
+        )
     made = ModelSpec(name, {"width": float(width), "classes": classes, "input_shape": list(input_shape)})
     try:
         describe(made)
@@ -60,7 +72,7 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, int, int
     return made
 
 
-def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tuple[int, int, int]]:
+def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tuple[int, ...]]:
     """Reads the arguments of a model.
 
     Args:
@@ -68,7 +80,7 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
         where: what to name in an error.
 
     Returns:
-        Width, number of classes, input shape.
+        Width, number of classes, input shape: three sizes of images, or one of a graph.
 
     Raises:
         FormatError: they are not what builders take.
@@ -82,18 +94,52 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
         and type(classes) is int
         and 1 <= classes <= MAX_WEIGHTS
         and isinstance(shape, list)
-        and len(shape) == 3
+        and len(shape) in (len(sizes) for sizes in _sizes(model.name))
         and all(type(size) is int and 1 <= size <= 2**16 for size in shape)
     )
     if not proper:
         raise FormatError(
             _place(where, model),
-            expected=f"a width of up to {MAX_WIDTH}, classes, and an input_shape of three sizes up to 65536",
+            expected=f"a width of up to {MAX_WIDTH}, classes, and an input_shape up to 65536: "
+            + " or ".join(", ".join(sizes) for sizes in _sizes(model.name)),
             found=str(arguments),
             remedy="choose other arguments",
         )
-    channels, height, breadth = shape
-    return float(width), classes, (channels, height, breadth)
+    return float(width), classes, tuple(shape)
+
+
+def takes_graph(model: ModelSpec) -> bool:
+    """Tells whether a model is given a graph, and not images.
+
+    Args:
+        model: its name and arguments.
+    """
+    _, _, shape = describe(model)
+    return len(shape) == len(_NODE)
+
+
+def example(shape: tuple[int, ...], device: torch.device) -> torch.Tensor | Nodes:
+    """Makes the smallest input that a model can be tried with.
+
+    Args:
+        shape: the input shape, as `describe` gives it.
+        device: where it is put.
+
+    Returns:
+        Two images of zeros, or two nodes that are neighbours, with features of zeros.
+    """
+    zeros = torch.zeros(2, *shape, device=device)
+    if len(shape) == len(_NODE):
+        neighbours = Neighbours.of(torch.tensor([0, 1, 2]), torch.tensor([1, 0])).to(device)
+        return Nodes(zeros, neighbours, torch.arange(2, device=device))
+    return zeros.contiguous(memory_format=torch.channels_last)  # (2, C, H, W)
+
+
+def _sizes(name: str) -> tuple[tuple[str, ...], ...]:
+    """Gives what the sizes of a model's input shape can be."""
+    if name in MODELS:
+        return (_NODE if name in FOR_GRAPHS else _IMAGE,)
+    return _IMAGE, _NODE
 
 
 def build(model: ModelSpec, builder: str | None = None, where: object = "model") -> nn.Module:
@@ -157,7 +203,7 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
 
 
 def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
-    """Runs a model on two images of zeros, so that its faults are seen before any long work.
+    """Runs a model on the smallest input, so that its faults are seen before any long work.
 
     Args:
         model: the model, on any device; it is put into evaluation mode.
@@ -168,19 +214,18 @@ def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
         RequestError: it fails, or gives something else than scores of shape (2, classes).
     """
     _, classes, shape = describe(spec, where)
-    device = next(model.parameters()).device
-    images = torch.zeros(2, *shape, device=device).contiguous(memory_format=torch.channels_last)  # (2, C, H, W)
+    zeros = example(shape, next(model.parameters()).device)
     model.eval()
     try:
         with torch.no_grad():  # a tensor that the model keeps for later may still be trained with
-            scores = model(images)  # (2, classes)
+            scores = model(zeros)  # (2, classes)
     except (Exception, SystemExit) as error:  # a user's model may raise anything
         raise _unfit(spec, where, f"{type(error).__name__}: {error}") from error
     if not isinstance(scores, torch.Tensor):
         raise _unfit(spec, where, f"a result of type {type(scores).__name__}")
     if scores.shape != (2, classes) or not scores.is_floating_point():
         kind = str(scores.dtype).removeprefix("torch.")
-        raise _unfit(spec, where, f"{kind} of shape {list(scores.shape)} from {list(images.shape)}")
+        raise _unfit(spec, where, f"{kind} of shape {list(scores.shape)} from {[2, *shape]}")
 
 
 def shapes(model: ModelSpec, builder: str | None = None, where: object = "model") -> dict[str, tuple[int, ...]]:
@@ -247,9 +292,10 @@ def _import(name: str) -> Builder:
 
 def _unfit(spec: ModelSpec, where: object, found: str) -> RequestError:
     _, classes, shape = describe(spec, where)
+    what = "images" if len(shape) == len(_IMAGE) else "nodes"
     return RequestError(
         _place(where, spec),
-        expected=f"scores of shape (B, {classes}) from images of shape (B, {', '.join(map(str, shape))})",
+        expected=f"scores of shape (B, {classes}) from {what} of shape (B, {', '.join(map(str, shape))})",
         found=found,
         remedy="mend the model",
     )

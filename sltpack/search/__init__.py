@@ -1,8 +1,8 @@
 """The search for a ticket, and weight training beside it: edge-popup, its settings, the loop."""
 
 from .folder import BEST, LAST, METRICS
-from .images import search_images, train_images
 from .loop import Interrupted, search, train
+from .named import search_on, train_on
 from .settings import Settings, TrainingSettings
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "Settings",
     "TrainingSettings",
     "search",
-    "search_images",
+    "search_on",
     "train",
-    "train_images",
+    "train_on",
 ]

@@ -8,34 +8,29 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
-from ..data.images import VALIDATION_SHARE, ImageData, require_shape
-from ..errors import DataError, RequestError, SltpackError
+from ..data import labelled
+from ..data.labelled import DataSet
+from ..errors import RequestError, SltpackError
 from ..header import Source
 from ..layers import buffers, searchable
 from ..models import describe
 
 
-def require_fitting(source: Source, data: ImageData) -> None:
-    """Makes sure that images fit a model, and are enough.
+def require_fitting(source: Source, data: DataSet) -> None:
+    """Makes sure that a data set fits a model, and is large enough.
 
     Args:
         source: the source network.
-        data: the images.
+        data: the data set.
 
     Raises:
-        MismatchError: the images do not fit.
+        MismatchError: it does not fit.
         DataError: there are too few.
     """
     _, classes, shape = describe(source.model)
-    for images in (data.train, data.test):
-        require_shape(images, shape, classes, f"model {source.model.name}")
-    if len(data.train) < VALIDATION_SHARE or not len(data.test):
-        raise DataError(
-            "data",
-            expected=f"at least {VALIDATION_SHARE} images to train and validate and one to test",
-            found=f"{len(data.train)} and {len(data.test)}",
-            remedy="add images",
-        )
+    for part in (data.train, data.test):
+        labelled.require_fitting(part, shape, classes, f"model {source.model.name}")
+    labelled.require_enough(data)
 
 
 def require_real(model: nn.Module, source: Source) -> None:

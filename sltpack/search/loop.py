@@ -14,7 +14,7 @@ from torch import nn
 
 from .. import header as headers
 from ..checkpoints import Checkpoint, Kept, TrainedNetwork
-from ..data.images import VALIDATION_SHARE, ImageData, LabelledImages, split
+from ..data.labelled import DataSet, Labelled
 from ..devices import multiplies_bfloat16
 from ..errors import OutputError, RequestError, SltpackError, one_line
 from ..evaluation import BATCH_SIZE, predict
@@ -36,6 +36,8 @@ from .weight_training import WeightTraining
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
+_SAVE_AFTER = 8
+"""The fewest steps between two writings of the folder, which on a small graph take as long as some steps."""
 
 
 class Interrupted(SltpackError):
@@ -65,8 +67,8 @@ class _Run:
     settings: TrainingSettings
     noted: Mapping[str, Any]
     place: _Place
-    train: LabelledImages
-    validation: LabelledImages
+    train: Labelled
+    validation: Labelled
     model: nn.Module
     stepper: Stepper
 
@@ -94,7 +96,7 @@ class _Run:
 
 def search(
     source: Source,
-    data: ImageData,
+    data: DataSet,
     settings: Settings,
     folder: Path,
     *,
@@ -141,7 +143,7 @@ def search(
 
 def train(
     source: Source,
-    data: ImageData,
+    data: DataSet,
     settings: TrainingSettings,
     folder: Path,
     *,
@@ -180,7 +182,7 @@ def train(
     return found
 
 
-def _model(source: Source, data: ImageData, device: torch.device, builder: str | None) -> nn.Module:
+def _model(source: Source, data: DataSet, device: torch.device, builder: str | None) -> nn.Module:
     require_fitting(source, data)
     model = build(source.model, builder)
     require_real(model, source)
@@ -191,7 +193,7 @@ def _model(source: Source, data: ImageData, device: torch.device, builder: str |
 
 def _run(
     source: Source,
-    data: ImageData,
+    data: DataSet,
     settings: TrainingSettings,
     place: _Place,
     noted: Mapping[str, Any],
@@ -200,11 +202,13 @@ def _run(
 ) -> Kept:
     team, folder, device = place.team, place.folder, place.device
     if settings.precision == "auto":
-        settings = replace(settings, precision="bfloat16" if multiplies_bfloat16(device) else "float32")
+        # A graph has few nodes that train, and its network products that are sparse, in float32 in any case.
+        half = len(data.train.shape) == 3 and multiplies_bfloat16(device)
+        settings = replace(settings, precision="bfloat16" if half else "float32")
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
-    _require_share(team, settings.batch_size, len(data.train) - len(data.train) // VALIDATION_SHARE)
+    _require_share(team, settings.batch_size, data.training_size)
 
     def begun() -> Kept:
         if place.tensorboard:
@@ -226,7 +230,7 @@ def _run(
         _restore(model, start)
         memory = method.restore(start)
         seed = settings.seed_of("split")
-        training, validation = (part.to(device) for part in split(data.train, seed))
+        training, validation = (part.to(device) for part in data.of_training(seed))
         network = team.join(model, data.train.shape)
         if settings.compiled:
             network = torch.compile(network)  # type: ignore[assignment]
@@ -255,30 +259,38 @@ def _best_so_far(history: list[dict[str, float]]) -> str:
 
 
 def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
-    total, folder = run.settings.epochs, run.place.folder
-    if run.team.leads:
+    total, folder, leads = run.settings.epochs, run.place.folder, run.team.leads
+    if leads:
         write_metrics(folder, history)  # a run that was killed may have left it behind by a line
-    events = Events(folder if run.place.tensorboard and run.team.leads else None, history)
-    with bar(run.name, run.steps * total, run.steps * len(history)) as running:
-        for epoch in range(len(history), total):
-            best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
-            words = f"epoch {epoch + 1}/{total}" + (f" best {best:.3f}" if history else "")
-            try:
+    events = Events(folder if run.place.tensorboard and leads else None, history)
+    often = -(-_SAVE_AFTER // run.steps)
+    better: Kept | None = None  # than what the folder holds
+    try:
+        with bar(run.name, run.steps * total, run.steps * len(history)) as running:
+            for epoch in range(len(history), total):
+                best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
+                words = f"epoch {epoch + 1}/{total}" + (f" best {best:.3f}" if history else "")
                 trained = _epoch(run, epoch, running, words)
-            except KeyboardInterrupt:
-                if not history and run.team.leads:
-                    _save_begun(run)
-                raise
-            require_finite_buffers(epoch, run.model)
-            measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
-            if run.team.leads:
-                metrics = {**measured, "history": [*history, measured]}
-                if measured["validation_accuracy"] > best:
-                    run.method.keep(run.noted, metrics, _copied(run.model), {}).save(folder / BEST)
-                run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.memory()).save(folder / LAST)
-                write_metrics(folder, [*history, measured])
-            events.add(measured)
-            history.append(measured)
+                require_finite_buffers(epoch, run.model)
+                measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
+                so_far = [*history, measured]
+                metrics = {**measured, "history": so_far}
+                if leads and measured["validation_accuracy"] > best:
+                    better = run.method.keep(run.noted, metrics, _copied(run.model), {})
+                if leads and ((epoch + 1) % often == 0 or epoch + 1 == total):
+                    if better is not None:
+                        better.save(folder / BEST)
+                        better = None
+                    run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.memory()).save(folder / LAST)
+                    write_metrics(folder, so_far)
+                events.add(measured)
+                history.append(measured)
+    except (KeyboardInterrupt, SltpackError) as error:
+        if leads and better is not None:
+            better.save(folder / BEST)
+        elif leads and not history and isinstance(error, KeyboardInterrupt):
+            _save_begun(run)
+        raise
 
 
 def _save_begun(run: _Run) -> None:
@@ -303,8 +315,8 @@ def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
     run.stepper.network.train()
     batches = run.train.training_batches(shuffled[: steps * run.batch_size], run.batch_size, chance, run.team.share)
-    for step, (images, labels) in enumerate(batches):
-        scores, loss = run.stepper.step(images, labels, (epoch * steps + step) / (settings.epochs * steps))
+    for step, (batch, labels) in enumerate(batches):
+        scores, loss = run.stepper.step(batch, labels, (epoch * steps + step) / (settings.epochs * steps))
         losses += loss
         right += (scores.argmax(1) == labels).sum()
         done = step + 1
@@ -323,36 +335,36 @@ def _measured(run: _Run, losses: torch.Tensor, right: torch.Tensor, steps: int) 
     return {"loss": loss / steps / processes, "train_accuracy": of_right / (steps * run.batch_size)}
 
 
-def _accuracy(run: _Run, images: LabelledImages, note: str | None = None) -> float:
-    """Gives the share of right predictions, each process having looked at its share of the images."""
-    own = images.take(run.team.share.of(len(images)))
-    size = min(run.settings.batch_size // run.team.share.count, BATCH_SIZE)
+def _accuracy(run: _Run, part: Labelled, note: str | None = None) -> float:
+    """Gives the share of right predictions, each process having looked at its share."""
+    own = part.take(run.team.share.of(len(part)))
+    size = min(run.batch_size // run.team.share.count, BATCH_SIZE)
     classes = predict(run.model, own, size, note=note)
     right = (classes == own.labels.cpu()).sum().to(run.place.device)
-    return int(run.team.sum(right)) / len(images)
+    return int(run.team.sum(right)) / len(part)
 
 
-def _batch_size(settings: TrainingSettings, train: LabelledImages) -> int:
-    return min(settings.batch_size, len(train))
+def _batch_size(settings: TrainingSettings, train: Labelled) -> int:
+    return min(settings.batch_size or len(train), len(train))
 
 
-def _steps(settings: TrainingSettings, train: LabelledImages) -> int:
+def _steps(settings: TrainingSettings, train: Labelled) -> int:
     """Steps of an epoch; the ragged end of its order is left out, and the next order is another."""
     return len(train) // _batch_size(settings, train)
 
 
-def _require_share(team: Team, batch_size: int, images: int) -> None:
-    size = min(batch_size, images)
+def _require_share(team: Team, batch_size: int | None, count: int) -> None:
+    size = min(batch_size or count, count)
     if size % team.share.count:
         raise RequestError(
             "--batch-size",
             expected=f"a multiple of the {team.share.count} processes",
-            found=f"{size}, all of the training images" if size < batch_size else str(size),
+            found=str(size) if size == batch_size else f"{size}, all that train",
             remedy="choose another",
         )
 
 
-def _finish(run: _Run, test: LabelledImages) -> Kept:
+def _finish(run: _Run, test: Labelled) -> Kept:
     """Looks at the test images with the best state, once."""
     best = run.team.from_leader(lambda: run.method.load(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:

@@ -19,8 +19,8 @@ class TrainingSettings:
     """The settings that the result of training depends on, of weights as of scores.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images in a step, over all processes.
+        epochs: passes over what is trained on.
+        batch_size: images or nodes in a step, over all processes; None takes all that train.
         learning_rate: the highest; it falls to 0 along a cosine, step by step.
         optimizer: "sgd", stochastic gradient descent, or "adamw".
         momentum: of stochastic gradient descent; AdamW's first beta.
@@ -28,7 +28,7 @@ class TrainingSettings:
         warmup: epochs at the start in which the rate rises from 0 along a line.
         seed: of everything left to chance that has no seed of its own.
         split_seed: of the split into training and validation; without it, `seed`.
-        order_seed: of the order of the images; without it, `seed`.
+        order_seed: of the order in which they are trained on; without it, `seed`.
         augmentation_seed: of the crops and mirrors; without it, `seed`.
         precision: "float32", "bfloat16" for the products of the training steps, or "auto" for bfloat16 where the
             device multiplies it faster; evaluation is always float32.
@@ -39,7 +39,7 @@ class TrainingSettings:
     """
 
     epochs: int
-    batch_size: int = 128
+    batch_size: int | None = 128
     learning_rate: float = 0.1
     optimizer: str = "sgd"
     momentum: float = 0.9
@@ -60,7 +60,7 @@ class TrainingSettings:
 
     def _checks(self) -> Iterable[_Check]:
         yield "epochs", self.epochs >= 1, "at least 1"
-        yield "batch-size", self.batch_size >= 1, "at least 1"
+        yield "batch-size", self.batch_size is None or self.batch_size >= 1, "at least 1"
         yield "learning-rate", 0 < self.learning_rate < math.inf, "a finite number above 0"
         yield "optimizer", self.optimizer in OPTIMIZERS, _either(OPTIMIZERS)
         yield "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1"

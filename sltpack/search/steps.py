@@ -82,11 +82,11 @@ class Stepper:
             if any(state.get(name) is not None for _, state in states)
         }
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, batch: Any, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Takes one step.
 
         Args:
-            images: normalised, float32 [B, C, H, W].
+            batch: what the network takes, such as normalised images, float32 [B, C, H, W].
             labels: int64 [B].
             done: the share of all steps that are done, 0..1.
 
@@ -94,9 +94,9 @@ class Stepper:
             The class scores [B, classes] and the loss [] before the step.
 
         Raises:
-            RequestError: the model cannot be trained on so many images.
+            RequestError: the model cannot be trained on so many.
         """
-        scores, loss = self._gradients(images, labels)
+        scores, loss = self._gradients(batch, labels)
         if not self.learns:
             return scores, loss
         self.method.take_gradient()
@@ -107,12 +107,12 @@ class Stepper:
         self.method.apply()
         return scores.detach(), loss.detach()
 
-    def _gradients(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        half = torch.autocast(images.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+    def _gradients(self, batch: Any, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        half = torch.autocast(labels.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
         try:
             with torch.set_grad_enabled(self.learns):
                 with half:
-                    scores = self.network(images)  # (B, classes)
+                    scores = self.network(batch)  # (B, classes)
                 loss = functional.cross_entropy(scores.float(), labels)
             if self.learns:
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -120,7 +120,7 @@ class Stepper:
             remedy = "choose another --batch-size or model, or see what ended the other processes, if any"
             first_line = str(error).strip().partition("\n")[0]  # torch may add pages of advice
             raise RequestError(
-                f"a step with {len(labels)} images",
+                f"a step with {len(labels)} images or nodes",
                 expected="a model that can be trained on them",
                 found=f"{type(error).__name__}: {first_line}",
                 remedy="leave --compile out, or install a C++ compiler" if self.settings.compiled else remedy,

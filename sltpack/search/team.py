@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed, nn
 
-from ..data.images import WHOLE, Share
+from ..data.labelled import WHOLE, Share
 from ..errors import RequestError, SltpackError
+from ..models import example
 
 Value = TypeVar("Value")
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
@@ -122,14 +123,14 @@ class Team:
                 distributed.all_reduce(numbers)
         return numbers
 
-    def join(self, model: nn.Module, shape: tuple[int, int, int] | None = None) -> nn.Module:
+    def join(self, model: nn.Module, shape: tuple[int, ...] | None = None) -> nn.Module:
         """Makes a model whose gradients are the mean over all processes, as those of one with the whole batch.
 
         Args:
             model: the model, with the same weights in all processes; its BatchNorm layers take their statistics over
                 the whole batch from then on. Other layers that keep buffers while they train, a BatchNorm with a
                 forward pass of its own among them, see a process's share, and go on from the leader's in each step.
-            shape: channels, height and width of its images, where it may have weights that it does not use.
+            shape: of its input, where it may have weights that it does not use.
 
         Returns:
             The model to train with, around the given one.
@@ -192,11 +193,10 @@ class _WholeBatchNorm:
         return normal.to(x.dtype)
 
 
-def _leaves_out(model: nn.Module, shape: tuple[int, int, int]) -> bool:
+def _leaves_out(model: nn.Module, shape: tuple[int, ...]) -> bool:
     """Tells whether a model has weights that it does not use, for whose gradients the processes would wait."""
     model.eval()  # a trial must not move BatchNorm's statistics
-    images = torch.zeros(2, *shape, device=next(model.parameters()).device)  # (2, C, H, W)
-    model(images).sum().backward()
+    model(example(shape, next(model.parameters()).device)).sum().backward()
     left_out = any(parameter.grad is None for parameter in model.parameters())
     model.zero_grad()
     return left_out

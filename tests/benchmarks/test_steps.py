@@ -15,7 +15,8 @@ import torch
 
 from sltpack import models
 from sltpack.data.cifar import CIFAR10_CLASSES, DEVIATION, MEAN
-from sltpack.data.images import Batch, Images
+from sltpack.data.images import Images
+from sltpack.data.labelled import Batch
 from sltpack.devices import choose_device, multiplies_bfloat16
 from sltpack.header import Ratios, Seeds
 from sltpack.layers import channels_last

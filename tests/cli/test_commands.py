@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from sltpack import __version__, container, data, load
 from sltpack.checkpoints import Checkpoint
-from sltpack.data.images import ImageData
+from sltpack.data.labelled import DataSet
 from sltpack.errors import FormatError
 from sltpack.search import BEST
 from sltpack_cli.main import cli
@@ -44,7 +44,7 @@ def test_version_and_help() -> None:
         assert "Examples:\n    sltpack " in sltpack(name, "--help").stdout
 
 
-def test_search_pack_info_unpack_infer(digits: ImageData, tmp_path: Path) -> None:
+def test_search_pack_info_unpack_infer(digits: DataSet, tmp_path: Path) -> None:
     folder, path, weights = tmp_path / "run", tmp_path / "model.slt", tmp_path / "weights.safetensors"
     options = ("--model", "conv2", "--width", 0.25, "--data", "digits", "--epochs", 3, "--batch-size", 32)
     searched = sltpack("search", *options, "--sparsity", 0.5, "--freeze", 0.5, "-o", folder)
@@ -106,7 +106,7 @@ def test_info_for_people(packed: Path) -> None:
     assert max(map(len, shown.splitlines())) < 130
 
 
-def test_pack_in_json_with_half_buffers(tmp_path: Path, digits: ImageData) -> None:
+def test_pack_in_json_with_half_buffers(tmp_path: Path, digits: DataSet) -> None:
     folder = tmp_path / "run"
     options = ("--model", "resnet18", "--width", 0.05, "--data", "digits", "--epochs", 1, "--batch-size", 512)
     sltpack("search", *options, "-o", folder)
@@ -135,7 +135,7 @@ def test_unpack_in_torch_with_parts(packed: Path, tmp_path: Path) -> None:
         assert not bool(bits[frozen != 0].any())
 
 
-def test_unpacked_weights_are_ready_for_load_state_dict(packed: Path, tmp_path: Path, digits: ImageData) -> None:
+def test_unpacked_weights_are_ready_for_load_state_dict(packed: Path, tmp_path: Path, digits: DataSet) -> None:
     path = tmp_path / "state.pt"
     sltpack("unpack", packed, "-o", path, "--format", "torch")
     from sltpack import models
@@ -205,7 +205,7 @@ def test_verify_tells_wrong_weights(packed: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "w.st").exists()
 
 
-def test_predictions(packed: Path, tmp_path: Path, digits: ImageData) -> None:
+def test_predictions(packed: Path, tmp_path: Path, digits: DataSet) -> None:
     path = tmp_path / "out.csv"
     shown = sltpack(
         "infer",
@@ -230,7 +230,7 @@ def test_predictions(packed: Path, tmp_path: Path, digits: ImageData) -> None:
     )
 
 
-def test_images_by_name(packed: Path, tmp_path: Path, digits: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_by_name(packed: Path, tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = []
     for index in range(3):
         paths.append(tmp_path / f"{index}.png")

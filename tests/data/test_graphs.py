@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sltpack.data.graphs import Graph, GraphData, LabelledNodes, connect, make_graph, make_parts
-from sltpack.data.images import Share
+from sltpack.data.graphs import Graph, LabelledNodes, connect, make_graph, make_parts
+from sltpack.data.labelled import DataSet, Share
 from sltpack.errors import DataError
 
 REMEDY = "the data set is damaged; get it anew, or mend what wrote it"
@@ -38,7 +38,7 @@ def parts_of(train: Any = (4, 0), validation: Any = (1, 2), test: Any = (5,)) ->
     return {name: np.array(index, np.int64) for name, index in parts.items()}
 
 
-def some_data() -> GraphData:
+def some_data() -> DataSet:
     return make_parts(some_graph(), parts_of(), WHERE)
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 from sltpack.data import imagenet
 from sltpack.data.folders import DEVIATION, MEAN
 from sltpack.data.imagenet import ImageFiles
-from sltpack.data.images import Normaliser, Share, split
+from sltpack.data.images import Normaliser
+from sltpack.data.labelled import Share, split
 from sltpack.errors import DataError, RequestError
 
 CLASSES = ("n01440764", "n01443537", "n02102040")

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sltpack.data.images import Images, Share, augment, draw_shifts, require_shape, split
+from sltpack.data.images import Images, augment, draw_shifts
+from sltpack.data.labelled import Share, require_fitting, split
 from sltpack.errors import MismatchError
 
 
@@ -126,17 +127,17 @@ def test_take(index: Any) -> None:
     assert taken.to(torch.device("cpu")).labels.tolist() == [1, 2]
 
 
-def test_require_shape() -> None:
+def test_require_fitting() -> None:
     images = numbered(1, (3, 4, 5))
-    require_shape(images, (3, 4, 5), 2, "ticket.slt")
+    require_fitting(images, (3, 4, 5), 2, "ticket.slt")
     with pytest.raises(MismatchError) as caught:
-        require_shape(images, (1, 8, 8), 2, "ticket.slt")
+        require_fitting(images, (1, 8, 8), 2, "ticket.slt")
     assert str(caught.value) == (
         "ticket.slt: expected images of shape [1, 8, 8] (channels, height, width), found [3, 4, 5]; "
         "choose the data set that the ticket was searched on"
     )
     with pytest.raises(MismatchError) as caught:
-        require_shape(images, (3, 4, 5), 10, "ticket.slt")
+        require_fitting(images, (3, 4, 5), 10, "ticket.slt")
     assert str(caught.value) == (
         "ticket.slt: expected 10 classes, found 2; choose the data set that the ticket was searched on"
     )

@@ -23,7 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from sltpack.data import ogb
 from sltpack.data.download import Archive
-from sltpack.data.graphs import GraphData
+from sltpack.data.labelled import DataSet
 from sltpack.data.ogb import FILES, KEPT
 from sltpack.errors import DataError
 
@@ -61,7 +61,7 @@ def message(folder: Path) -> str:
     return str(caught.value)
 
 
-def sums(data: GraphData) -> list[str]:
+def sums(data: DataSet) -> list[str]:
     return [part.sha256() for part in (data.train, data.validation, data.test)]
 
 

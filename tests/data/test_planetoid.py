@@ -19,7 +19,7 @@ import torch
 
 from sltpack.data import planetoid
 from sltpack.data.download import Files
-from sltpack.data.graphs import GraphData
+from sltpack.data.labelled import DataSet
 from sltpack.data.planetoid import FAMILIES, Family
 from sltpack.errors import DataError
 
@@ -101,7 +101,7 @@ def message(folder: Path) -> str:
     return str(caught.value)
 
 
-def same(one: GraphData, other: GraphData) -> bool:
+def same(one: DataSet, other: DataSet) -> bool:
     parts = (one.train, other.train), (one.validation, other.validation), (one.test, other.test)
     return all(a.sha256() == b.sha256() for a, b in parts)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sltpack.data.images import ImageData
+from sltpack.data.labelled import DataSet
 from sltpack.errors import OutputError, RequestError
 from sltpack.header import Source
 from sltpack.search import METRICS, Interrupted, Settings, loop, search
@@ -28,7 +28,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: [(event.step, event.value) for event in read.Scalars(name)] for name in read.Tags()["scalars"]}
 
 
-def test_the_event_file_has_what_was_measured(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+def test_the_event_file_has_what_was_measured(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     found = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
     shown = scalars(tmp_path)
     assert set(shown) == {"loss", "train_accuracy", "validation_accuracy"}
@@ -42,7 +42,7 @@ def test_the_event_file_has_what_was_measured(few_digits: ImageData, small_sourc
 
 
 def test_a_resumed_run_goes_on_in_its_curves(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(_: Path, history: list[dict[str, float]]) -> None:
         if len(history) == 2:
@@ -62,7 +62,7 @@ def test_no_event_file_unless_it_is_asked_for(run: tuple[Path, object]) -> None:
 
 
 def test_without_tensorboard_nothing_is_begun(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
     with pytest.raises(RequestError) as caught:

@@ -16,13 +16,14 @@ import torch
 
 from sltpack import checkpoint_reader
 from sltpack.checkpoints import Checkpoint
-from sltpack.data.images import ImageData, Images, split
+from sltpack.data.images import Images
+from sltpack.data.labelled import DataSet, split
 from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
 from sltpack.layers import forget_statistics
-from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_images, steps
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_on, steps
 from sltpack.search.edge_popup import first_scores
 from sltpack.search.steps import REMEMBERED, Stepper
 
@@ -48,7 +49,7 @@ def stopping_after(calls: int) -> Callable[..., torch.Tensor]:
 @pytest.mark.parametrize(("init", "precision"), [("skc", "float32"), ("ku", "float32"), ("skc", "bfloat16")])
 def test_a_search_finds_what_chance_does_not(tmp_path: Path, init: str, precision: str) -> None:
     settings = Settings(sparsity=0.5, epochs=4, batch_size=32, precision=precision)
-    found = search_images("conv2", "digits", tmp_path / "run", settings, freeze=0.5, init=init, width=0.25)
+    found = search_on("conv2", "digits", tmp_path / "run", settings, freeze=0.5, init=init, width=0.25)
     assert found.metrics["test_accuracy"] > 0.5
     history = found.metrics["history"]
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
@@ -70,7 +71,7 @@ def test_what_the_folder_holds(run: tuple[Path, Checkpoint]) -> None:
 
 
 def test_the_same_call_gives_the_same_ticket(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     again = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert torch.equal(again.scores, run[1].scores)
@@ -81,7 +82,7 @@ def test_the_same_call_gives_the_same_ticket(
 @pytest.mark.parametrize("whole_epochs", [0, 1])
 def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
     run: tuple[Path, Checkpoint],
-    few_digits: ImageData,
+    few_digits: DataSet,
     small_source: SourceMaker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,7 +106,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
 
 
 def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
 
@@ -121,7 +122,7 @@ def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
 
 
 def test_the_test_images_are_looked_at_once(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, monkeypatch: pytest.MonkeyPatch
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, found = run
     monkeypatch.setattr(loop, "predict", stopping_after(0))
@@ -132,7 +133,7 @@ def test_the_test_images_are_looked_at_once(
 
 @pytest.mark.parametrize("place", ["split", "_finish"])
 def test_ctrl_c_before_and_after_the_epochs(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -146,7 +147,7 @@ def test_ctrl_c_before_and_after_the_epochs(
 
 
 def test_a_best_ticket_that_is_gone(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     shutil.copy(run[0] / LAST, tmp_path)
     with pytest.raises(RequestError) as caught:
@@ -159,7 +160,7 @@ def test_a_best_ticket_that_is_gone(
 @pytest.mark.parametrize("fate", ["gone", "cut"])
 @pytest.mark.parametrize("name", [BEST, LAST])
 def test_a_checkpoint_that_cannot_be_gone_on_from(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, name: str, fate: str
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, name: str, fate: str
 ) -> None:
     for file in (BEST, LAST):
         shutil.copy(run[0] / file, tmp_path)
@@ -185,7 +186,7 @@ def test_the_rate_falls_along_a_cosine() -> None:
 
 
 def test_the_rates_of_the_steps_go_on_over_a_stop(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
     step = torch.optim.SGD.step
@@ -208,14 +209,14 @@ def test_the_rates_of_the_steps_go_on_over_a_stop(
 
 
 def test_the_first_of_equally_good_epochs_is_kept(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "_accuracy", lambda *_, **__: 0.5)
     assert search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU).metrics["epoch"] == 1
 
 
 def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = 0
     gradients = Stepper._gradients
@@ -237,7 +238,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
 
 def test_a_kill_between_the_first_two_checkpoints(
     run: tuple[Path, Checkpoint],
-    few_digits: ImageData,
+    few_digits: DataSet,
     small_source: SourceMaker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -261,7 +262,7 @@ def test_a_kill_between_the_first_two_checkpoints(
 
 def test_a_full_disk_in_the_first_epoch_takes_nothing_away(
     run: tuple[Path, Checkpoint],
-    few_digits: ImageData,
+    few_digits: DataSet,
     small_source: SourceMaker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -279,7 +280,7 @@ def test_a_full_disk_in_the_first_epoch_takes_nothing_away(
     assert torch.equal(resumed.scores, run[1].scores)
 
 
-def test_a_search_without_momentum(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+def test_a_search_without_momentum(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     settings = replace(SETTINGS, momentum=0.0)
     found = search(small_source(), few_digits, settings, tmp_path, device=CPU)
     again = search(small_source(), few_digits, settings, tmp_path, device=CPU, resume=True)
@@ -287,7 +288,7 @@ def test_a_search_without_momentum(few_digits: ImageData, small_source: SourceMa
 
 
 def test_what_a_killed_search_left_behind(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     folder, found = run
     for name in (BEST, LAST, METRICS):
@@ -302,7 +303,7 @@ def test_what_a_killed_search_left_behind(
 
 
 def test_files_of_another_search_are_refused_on_resume(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     search(small_source("ku"), few_digits, SETTINGS, tmp_path / "other", device=CPU)
     shutil.copy(run[0] / LAST, tmp_path)
@@ -321,7 +322,7 @@ def test_files_of_another_search_are_refused_on_resume(
 
 
 def test_a_folder_in_use_is_refused(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker
 ) -> None:
     with pytest.raises(RequestError) as caught:
         search(small_source(), few_digits, SETTINGS, run[0], device=CPU)
@@ -332,7 +333,7 @@ def test_a_folder_in_use_is_refused(
 
 
 def test_other_options_on_resume_are_refused(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker
 ) -> None:
     folder, found = run
     noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
@@ -349,7 +350,7 @@ def test_other_options_on_resume_are_refused(
 
 
 def test_other_pictures_on_resume_are_told_in_words(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     noted = {"train_sha256": "0" * 64, "test_sha256": "1" * 64}
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted)
@@ -366,7 +367,7 @@ def test_other_pictures_on_resume_are_told_in_words(
 @pytest.mark.parametrize("name", ["split_seed", "order_seed", "augmentation_seed", "score_seed"])
 @pytest.mark.parametrize("begun", [None, 7])
 def test_a_seed_that_is_the_one_of_all_is_the_same_on_resume(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, name: str, begun: int | None
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, name: str, begun: int | None
 ) -> None:
     one_epoch = replace(SETTINGS, epochs=1, seed=7)
     first = search(small_source(), few_digits, replace(one_epoch, **{name: begun}), tmp_path, device=CPU)
@@ -379,13 +380,13 @@ def test_a_seed_that_is_the_one_of_all_is_the_same_on_resume(
 
 
 def test_resume_begins_where_there_is_nothing_to_go_on_from(
-    run: tuple[Path, Checkpoint], few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    run: tuple[Path, Checkpoint], few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     resumed = search(small_source(), few_digits, SETTINGS, tmp_path / "new", device=CPU, resume=True)
     assert torch.equal(resumed.scores, run[1].scores)
 
 
-def test_a_loss_that_is_no_number(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     broken = replace(few_digits, train=replace(few_digits.train, deviation=(0.0,)))
     with pytest.raises(SltpackError) as caught:
         search(small_source(), broken, SETTINGS, tmp_path, device=CPU)
@@ -397,7 +398,7 @@ def test_a_loss_that_is_no_number(few_digits: ImageData, small_source: SourceMak
 
 
 def test_a_loss_that_is_no_number_later(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = checks.require_finite
 
@@ -416,7 +417,7 @@ def test_a_loss_that_is_no_number_later(
 
 
 def test_scores_that_are_no_numbers_are_not_saved(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     with pytest.raises(
         SltpackError, match=r"^epoch 1: expected a finite loss and finite numbers in all that is trained, found "
@@ -452,7 +453,7 @@ def test_builders_that_give_no_usable_model(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        search_images(f"{name}:build", "digits", tmp_path / "run", SETTINGS)
+        search_on(f"{name}:build", "digits", tmp_path / "run", SETTINGS)
     assert str(caught.value) == (
         f"model {name}:build: expected a builder that makes the same finite model each time, found {found}; mend the builder"
     )
@@ -466,14 +467,14 @@ def test_layers_that_a_file_could_not_name(tmp_path: Path, monkeypatch: pytest.M
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        search_images("spaced_model:build", "digits", tmp_path / "run", SETTINGS)
+        search_on("spaced_model:build", "digits", tmp_path / "run", SETTINGS)
     assert str(caught.value) == (
         "layer the last: expected a name of 1 to 256 characters without spaces, found 'the last'; rename the layer in the "
         "model"
     )
 
 
-def test_a_batch_too_small_for_batch_norm(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+def test_a_batch_too_small_for_batch_norm(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
         search(small_source(model="resnet18"), few_digits, replace(SETTINGS, batch_size=1), tmp_path, device=CPU)
     assert str(caught.value).startswith(
@@ -527,12 +528,12 @@ def test_settings_out_of_range(change: dict[str, Any], message: str) -> None:
 )
 def test_calls_from_python_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        search_images("conv2", "digits", str(tmp_path / "run"), SETTINGS, **options)
+        search_on("conv2", "digits", str(tmp_path / "run"), SETTINGS, **options)
     assert str(caught.value) == message
     assert not (tmp_path / "run").exists()
 
 
-def test_images_that_do_not_fit(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+def test_images_that_do_not_fit(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     wide = replace(few_digits, train=replace(few_digits.train, pixels=few_digits.train.pixels.repeat(1, 1, 2, 1)))
     with pytest.raises(MismatchError, match=r"^model conv2: expected images of shape \[1, 8, 8\]"):
         search(small_source(), wide, SETTINGS, tmp_path, device=CPU)
@@ -544,7 +545,7 @@ def test_images_that_do_not_fit(few_digits: ImageData, small_source: SourceMaker
     )
 
 
-def test_a_sparsity_out_of_reach(few_digits: ImageData, small_source: SourceMaker, tmp_path: Path) -> None:
+def test_a_sparsity_out_of_reach(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"^--sparsity: expected 0\.25"):
         search(small_source(), few_digits, replace(SETTINGS, sparsity=0.9), tmp_path, device=CPU)
     assert not list(tmp_path.iterdir())
@@ -558,13 +559,13 @@ def test_a_layer_that_the_model_does_not_use(tmp_path: Path, monkeypatch: pytest
         "def build(width, classes, input_shape):\n    return Idle(classes)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = search_images("idle_model:build", "digits", tmp_path / "run", replace(SETTINGS, weight_decay=0.0))
+    found = search_on("idle_model:build", "digits", tmp_path / "run", replace(SETTINGS, weight_decay=0.0))
     idle, _ = found.scores.split([layer.searched for layer in found.source.layers])
     assert torch.equal(idle, first_scores(found.source, 0)[: len(idle)])
 
 
 def test_a_batch_too_small_for_random_supermasks_too(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, batch_size=1, method="random")
     with pytest.raises(RequestError, match=r"^a step with 1 images: expected a model that can be trained on them"):
@@ -572,7 +573,7 @@ def test_a_batch_too_small_for_random_supermasks_too(
 
 
 def test_random_supermasks_have_statistics_of_their_own(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     """The second of two draws is the same whether the first was made or not."""
     settings = replace(SETTINGS, method="random")
@@ -593,7 +594,7 @@ def test_random_supermasks_have_statistics_of_their_own(
 
 
 def test_of_a_step_that_fails_the_first_line_is_told(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
         raise RuntimeError("InvalidCxxCompiler: none\n\nSet TORCHDYNAMO_VERBOSE=1 for more\n")
@@ -614,7 +615,7 @@ def test_of_a_step_that_fails_the_first_line_is_told(
 
 def test_compiled_steps_find_the_same(
     run: tuple[Path, Checkpoint],
-    few_digits: ImageData,
+    few_digits: DataSet,
     small_source: SourceMaker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -628,7 +629,7 @@ def test_compiled_steps_find_the_same(
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_what_the_optimizer_remembers_goes_on(
-    few_digits: ImageData,
+    few_digits: DataSet,
     small_source: SourceMaker,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from sltpack.checkpoints import Checkpoint
-from sltpack.data.images import ImageData, split
+from sltpack.data.labelled import DataSet, split
 from sltpack.errors import RequestError
 from sltpack.header import Source
-from sltpack.search import Settings, TrainingSettings, search, search_images
+from sltpack.search import Settings, TrainingSettings, search, search_on
 from sltpack.search.edge_popup import first_scores
 
 SourceMaker = Callable[..., Source]
@@ -48,14 +48,14 @@ def test_settings_that_cannot_be(change: dict[str, Any], message: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, few_digits: ImageData, small_source: SourceMaker) -> Checkpoint:
+def first(tmp_path_factory: pytest.TempPathFactory, few_digits: DataSet, small_source: SourceMaker) -> Checkpoint:
     """What the settings find."""
     return search(small_source(), few_digits, SETTINGS, tmp_path_factory.mktemp("first"), device=CPU)
 
 
 @pytest.mark.parametrize("what", ["split", "order", "augmentation", "score"])
 def test_each_seed_changes_the_ticket_by_itself(
-    what: str, first: Checkpoint, few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    what: str, first: Checkpoint, few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, **{f"{what}_seed": 1})
     other = search(small_source(), few_digits, settings, tmp_path, device=CPU)
@@ -64,14 +64,14 @@ def test_each_seed_changes_the_ticket_by_itself(
 
 
 def test_a_seed_of_its_own_is_the_one_of_all_where_they_are_equal(
-    first: Checkpoint, few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    first: Checkpoint, few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     own = {f"{what}_seed": 0 for what in ("split", "order", "augmentation", "score")}
     other = search(small_source(), few_digits, replace(SETTINGS, **own), tmp_path, device=CPU)
     assert torch.equal(other.scores, first.scores)
 
 
-def test_a_seed_changes_nothing_but_its_own(few_digits: ImageData, small_source: SourceMaker) -> None:
+def test_a_seed_changes_nothing_but_its_own(few_digits: DataSet, small_source: SourceMaker) -> None:
     settings = replace(SETTINGS, seed=5, score_seed=6)
     assert [settings.seed_of(what) for what in ("split", "order", "augmentation", "score")] == [5, 5, 5, 6]
     assert torch.equal(
@@ -84,6 +84,6 @@ def test_the_seeds_of_weights_and_freezing_come_from_the_one_of_all(tmp_path: Pa
     settings = replace(SETTINGS, seed=9)
     seeds = []
     for number, own in enumerate(({}, {"weight_seed": 1}, {"freeze_seed": 2})):
-        found = search_images("conv2", "digits", tmp_path / str(number), settings, width=0.125, **own)
+        found = search_on("conv2", "digits", tmp_path / str(number), settings, width=0.125, **own)
         seeds.append((found.source.seeds.weights, found.source.seeds.freezing))
     assert seeds == [(9, 9), (1, 9), (9, 2)]

@@ -27,10 +27,10 @@ from torch import distributed, nn
 
 from sltpack import checkpoint_reader, data
 from sltpack.checkpoints import Checkpoint, Kept, TrainedNetwork
-from sltpack.data.images import ImageData, Share
+from sltpack.data.labelled import DataSet, Share
 from sltpack.errors import RequestError, SltpackError
 from sltpack.progress import leads_here
-from sltpack.search import BEST, LAST, METRICS, Settings, TrainingSettings, search_images, train_images
+from sltpack.search import BEST, LAST, METRICS, Settings, TrainingSettings, search_on, train_on
 from sltpack.search.edge_popup import EdgePopup
 from sltpack.search.team import ALONE, Team, _WholeBatchNorm, team
 
@@ -76,15 +76,15 @@ def called(folder: Path, call: dict[str, Any], index: int = 0) -> Kept:
     others = {name: own[name] for name in own if name == "width"}
     with fewer_images(own.get("images")):
         if "sparsity" in settings:
-            return search_images(own["model"], "digits", folder, Settings(**settings), device="cpu", **others)
-        return train_images(own["model"], "digits", folder, TrainingSettings(**settings), device="cpu", **others)
+            return search_on(own["model"], "digits", folder, Settings(**settings), device="cpu", **others)
+        return train_on(own["model"], "digits", folder, TrainingSettings(**settings), device="cpu", **others)
 
 
 @contextlib.contextmanager
 def fewer_images(count: int | None) -> Iterator[None]:
     load = data.load
 
-    def few(*arguments: Any) -> ImageData:
+    def few(*arguments: Any) -> DataSet:
         images = load(*arguments)
         return replace(images, train=images.train.take(slice(0, count)))
 
@@ -238,7 +238,7 @@ def differing_bits(one: Kept, other: Kept) -> tuple[int, int]:
 
 def test_the_command_in_two_processes_gives_the_ticket_of_one(commanded: Path, tmp_path: Path) -> None:
     settings = Settings(sparsity=0.5, epochs=3, batch_size=64, precision="float32")
-    one = search_images("conv2", "digits", tmp_path / "run", settings, width=0.25, device="cpu")
+    one = search_on("conv2", "digits", tmp_path / "run", settings, width=0.25, device="cpu")
     both = checkpoint_reader.load(commanded / BEST)
     differing, searched = differing_bits(both, one)
     # A sum over 64 images is not that of two sums over 32 in its last bit. A mask bit differs where that makes another

@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from sltpack import checkpoint_reader, models
 from sltpack.checkpoints import TrainedNetwork
-from sltpack.data.images import ImageData
+from sltpack.data.labelled import DataSet
 from sltpack.errors import FormatError, RequestError
 from sltpack.evaluation import accuracy, predict
 from sltpack.header import Ratios, Seeds, Source
 from sltpack.inference import open_network
 from sltpack.layers import channels_last, searchable
-from sltpack.search import BEST, LAST, Interrupted, Settings, TrainingSettings, loop, search, train, train_images
+from sltpack.search import BEST, LAST, Interrupted, Settings, TrainingSettings, loop, search, train, train_on
 from sltpack.search.steps import make_stepper
 from sltpack.search.weight_training import WeightTraining
 from sltpack.sources import make_source
@@ -36,7 +36,7 @@ def dense(model: str = "conv2", init: str = "ku") -> Source:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, few_digits: ImageData) -> tuple[Path, TrainedNetwork]:
+def trained(tmp_path_factory: pytest.TempPathFactory, few_digits: DataSet) -> tuple[Path, TrainedNetwork]:
     """A folder with trained weights, of a network with BatchNorm."""
     folder = tmp_path_factory.mktemp("trained")
     return folder, train(dense("resnet18"), few_digits, SETTINGS, folder, device=CPU, noted={"data": "digits"})
@@ -100,13 +100,13 @@ def test_steps_of_adamw_are_those_of_its_equations() -> None:
 
 def test_it_learns(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=4, batch_size=32, learning_rate=0.02)
-    found = train_images("conv2", "digits", tmp_path, settings, width=0.25)
+    found = train_on("conv2", "digits", tmp_path, settings, width=0.25)
     assert found.metrics["test_accuracy"] > 0.8
     assert found.settings["precision"] in ("float32", "bfloat16")
 
 
 def test_the_file_gives_the_network_that_was_evaluated(
-    trained: tuple[Path, TrainedNetwork], few_digits: ImageData
+    trained: tuple[Path, TrainedNetwork], few_digits: DataSet
 ) -> None:
     folder, found = trained
     network = open_network(folder / BEST)
@@ -119,7 +119,7 @@ def test_the_file_gives_the_network_that_was_evaluated(
 
 
 def test_a_search_is_run_from_its_checkpoint_too(
-    few_digits: ImageData, small_source: SourceMaker, tmp_path: Path
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     settings = Settings(sparsity=0.5, epochs=1, batch_size=32, precision="float32", threshold="layer")
     found = search(small_source(), few_digits, settings, tmp_path, device=CPU)
@@ -129,7 +129,7 @@ def test_a_search_is_run_from_its_checkpoint_too(
 
 
 def test_ctrl_c_and_resume_give_the_same_bits(
-    trained: tuple[Path, TrainedNetwork], few_digits: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[Path, TrainedNetwork], few_digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(_: Path, history: list[dict[str, float]]) -> None:
         if len(history) == 2:
@@ -161,7 +161,7 @@ def test_there_is_no_ticket_in_it(trained: tuple[Path, TrainedNetwork]) -> None:
 
 
 def test_a_search_and_a_training_do_not_go_on_from_each_other(
-    trained: tuple[Path, TrainedNetwork], run: tuple[Path, object], few_digits: ImageData, small_source: SourceMaker
+    trained: tuple[Path, TrainedNetwork], run: tuple[Path, object], few_digits: DataSet, small_source: SourceMaker
 ) -> None:
     with pytest.raises(RequestError) as caught:
         train(dense(), few_digits, SETTINGS, run[0], device=CPU, resume=True)
@@ -199,8 +199,8 @@ def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
         "def build(width, classes, input_shape):\n    return Idle(classes)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = train_images("resting_model:build", "digits", tmp_path / "run", SETTINGS)
-    again = train_images("resting_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
+    found = train_on("resting_model:build", "digits", tmp_path / "run", SETTINGS)
+    again = train_on("resting_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
     assert torch.equal(found.weights, again.weights)
     momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).memory["momentum_buffer"]
     assert momentum.shape == found.weights.shape

@@ -1,4 +1,4 @@
-"""A search or weight training on images, by names: of a model, of the data, of a device."""
+"""A search or weight training by names: of a model, of the data, of a device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FREEZE: float = PRESETS[DEFAULT_PRESET]["freeze"]
 """The freezing ratio where none is asked for."""
 
 
-def search_images(
+def search_on(
     model: str,
     data_name: str,
     folder: str | os.PathLike[str],
@@ -47,11 +47,11 @@ def search_images(
     tensorboard: bool = False,
     max_weights: int = MAX_WEIGHTS,
 ) -> Checkpoint:
-    """Searches a ticket on images, with all processes of torchrun where it started this one.
+    """Searches a ticket, with all processes of torchrun where it started this one.
 
     Args:
         model: a name of `sltpack.models.MODELS`, or "package.module:builder" of the user's own.
-        data_name: "cifar10", "cifar100", "digits", "folder:PATH" or "imagenet:PATH".
+        data_name: one of `sltpack.data.NAMES`, such as "cifar10", "folder:PATH" or "cora".
         folder: where the checkpoints and metrics go.
         settings: of the search.
         freeze: the freezing ratio f; the search space is placed so that the sparsity lies in its middle. Without it
@@ -82,16 +82,16 @@ def search_images(
     seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
     place_to_run = choose_device(device)
     with team(place_to_run) as processes:
-        images = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+        loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
         scale = default_scale(init) if scale is None else scale
-        source, builder = _source(model, images, width, init, scale, seeds, of_layers, max_weights)
+        source, builder = _source(model, loaded, width, init, scale, seeds, of_layers, max_weights)
         return search(
             source,
-            images,
+            loaded,
             settings,
             Path(folder),
             device=place_to_run,
-            noted=_noted(data_name, images, image_size),
+            noted=_noted(data_name, loaded, image_size),
             builder=builder,
             resume=resume,
             tensorboard=tensorboard,
@@ -99,7 +99,7 @@ def search_images(
         )
 
 
-def train_images(
+def train_on(
     model: str,
     data_name: str,
     folder: str | os.PathLike[str],
@@ -116,10 +116,10 @@ def train_images(
     tensorboard: bool = False,
     max_weights: int = MAX_WEIGHTS,
 ) -> TrainedNetwork:
-    """Trains the weights of a network on images: what a ticket of the same data and budget is measured against.
+    """Trains the weights of a network: what a ticket of the same data and budget is measured against.
 
     Args:
-        model: as for `search_images`, and so are all others.
+        model: as for `search_on`, and so are all others.
         data_name: of the data set.
         folder: where the network and metrics go.
         settings: of the training.
@@ -143,15 +143,15 @@ def train_images(
     seeds = Seeds(settings.seed if weight_seed is None else weight_seed, 0)
     place_to_run = choose_device(device)
     with team(place_to_run) as processes:
-        images = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
-        source, builder = _source(model, images, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
+        loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+        source, builder = _source(model, loaded, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
         return train(
             source,
-            images,
+            loaded,
             settings,
             Path(folder),
             device=place_to_run,
-            noted=_noted(data_name, images, image_size),
+            noted=_noted(data_name, loaded, image_size),
             builder=builder,
             resume=resume,
             tensorboard=tensorboard,
@@ -161,7 +161,7 @@ def train_images(
 
 def _source(
     model: str,
-    images: data.ImageData,
+    loaded: data.DataSet,
     width: float,
     init: str,
     scale: str,
@@ -170,7 +170,7 @@ def _source(
     max_weights: int,
 ) -> tuple[Source, str | None]:
     """Gives the source network, and the builder where the model is the user's own."""
-    spec: ModelSpec = models.spec(model, width, len(images.train.classes), images.train.shape)
+    spec: ModelSpec = models.spec(model, width, len(loaded.train.classes), loaded.train.shape)
     builder = model if ":" in model else None
     shapes = models.shapes(spec, builder)
     size = sum(math.prod(shape) for shape in shapes.values())
@@ -184,12 +184,12 @@ def _source(
     return make_source(spec, shapes, init, scale, seeds, ratios), builder
 
 
-def _noted(data_name: str, images: data.ImageData, image_size: int | None) -> dict[str, Any]:
+def _noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict[str, Any]:
     return {
         "data": data_name.partition(":")[0],
-        "train_sha256": images.train.sha256(),
-        "test_sha256": images.test.sha256(),
-        "class_names": list(images.train.classes),
+        "train_sha256": loaded.train.sha256(),
+        "test_sha256": loaded.test.sha256(),
+        "class_names": list(loaded.train.classes),
         "image_size": image_size,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,
