@@ -65,6 +65,6 @@ def test_a_batch_that_cannot_be_run(digits: DataSet) -> None:
     with pytest.raises(RequestError) as caught:
         predict(Failing(), digits.test)
     assert str(caught.value) == (
-        "a batch of images: expected a model that can be run on them, and memory for it, found RuntimeError: [enforce fail "
+        "a batch: expected a model that can be run on them, and memory for it, found RuntimeError: [enforce fail "
         "at alloc_cpu.cpp:127] not enough memory; lower --batch-size"
     )

@@ -250,7 +250,7 @@ def test_images_are_read_and_run_in_batches(
         ({"limit": 0}, "--limit: expected at least 1, found 0; choose a larger one"),
         ({"limit": -1}, "--limit: expected at least 1, found -1; choose a larger one"),
         ({"batch_size": 0}, "--batch-size: expected at least 1, found 0; choose a larger one"),
-        ({"split": "val"}, "--split: expected test or train or all, found val; choose one of these"),
+        ({"split": "val"}, "--split: expected test or validation or train or all, found val; choose one of these"),
     ],
 )
 def test_wrong_calls(options: dict[str, Any], message: str, ticket: Ticket, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_part_without_images(
     monkeypatch.setattr(data, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))
     with pytest.raises(DataError) as caught:
         score_on(tmp_path / "t.slt", "digits", split="train")
-    assert str(caught.value) == "digits: expected images in its part train, found none; choose another part"
+    assert str(caught.value) == "digits: expected any in its part train, found none; choose another part"
 
 
 def test_a_strangers_image_size_is_not_trusted(ticket: Ticket, tmp_path: Path) -> None:

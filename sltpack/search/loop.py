@@ -273,8 +273,8 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
                 trained = _epoch(run, epoch, running, words)
                 require_finite_buffers(epoch, run.model)
                 measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
-                so_far = [*history, measured]
-                metrics = {**measured, "history": so_far}
+                history.append(measured)
+                metrics = {**measured, "history": list(history)}
                 if leads and measured["validation_accuracy"] > best:
                     better = run.method.keep(run.noted, metrics, _copied(run.model), {})
                 if leads and ((epoch + 1) % often == 0 or epoch + 1 == total):
@@ -282,9 +282,8 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
                         better.save(folder / BEST)
                         better = None
                     run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.memory()).save(folder / LAST)
-                    write_metrics(folder, so_far)
+                    write_metrics(folder, history)
                 events.add(measured)
-                history.append(measured)
     except (KeyboardInterrupt, SltpackError) as error:
         if leads and better is not None:
             better.save(folder / BEST)

@@ -153,7 +153,7 @@ def test_wrong_calls_of_infer(packed: Path, tmp_path: Path) -> None:
     assert refusal("infer", packed, "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "digits", "--image", "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "mnist", status=2) == (
-        "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, found mnist; choose one of them"
+        "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found mnist; choose one of them"
     )
 
 
@@ -192,7 +192,7 @@ def pets(tmp_path: Path) -> str:
 def test_images_of_another_shape(packed: Path, pets: str) -> None:
     data = pets
     assert refusal("infer", packed, "--data", data, status=1) == (
-        f"{data}: expected images of shape [1, 8, 8] (channels, height, width), found [3, 8, 8]; choose the data set that "
+        f"{data}: expected images of shape [1, 8, 8] (channels, height, width), found images of shape [3, 8, 8] (channels, height, width); choose the data set that "
         "the ticket was searched on"
     )
 
@@ -230,7 +230,7 @@ def test_an_image_that_cannot_be_read(packed: Path, tmp_path: Path) -> None:
     [
         (
             ("--model", "vgg"),
-            "model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, imagenet-resnet34, imagenet-resnet50 or package.module:builder, found 'vgg'; choose one of these",
+            "model vgg: expected conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, imagenet-resnet34, imagenet-resnet50, gin or package.module:builder, found 'vgg'; choose one of these",
         ),
         (
             ("--sparsity", 0.9, "--prune", 0.5, "--lock", 0.2),

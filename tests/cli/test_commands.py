@@ -226,7 +226,7 @@ def test_predictions(packed: Path, tmp_path: Path, digits: DataSet) -> None:
         f"Error: {path}: expected a name that is free, found a file of that name; choose another name or pass --force\n"
     )
     assert re.fullmatch(
-        r".*\n[\d,]+ images a second on cpu, loaded in \d+\.\d\d s, peak memory of the process [\d,]+ MiB\n", shown
+        r".*\n.*\n[\d,]+ images a second on cpu, loaded in \d+\.\d\d s, peak memory of the process [\d,]+ MiB\n", shown
     )
 
 

@@ -133,7 +133,7 @@ def test_require_fitting() -> None:
     with pytest.raises(MismatchError) as caught:
         require_fitting(images, (1, 8, 8), 2, "ticket.slt")
     assert str(caught.value) == (
-        "ticket.slt: expected images of shape [1, 8, 8] (channels, height, width), found [3, 4, 5]; "
+        "ticket.slt: expected images of shape [1, 8, 8] (channels, height, width), found images of shape [3, 4, 5] (channels, height, width); "
         "choose the data set that the ticket was searched on"
     )
     with pytest.raises(MismatchError) as caught:

@@ -177,7 +177,7 @@ def test_size_at_full_width() -> None:
     }
     assert list(shapes) == [f"linear{number}" for number in range(1, 6)]
     assert sum(weight.numel() for weight in model.parameters()) == 378280
-    assert sum(buffer.numel() for buffer in buffers(model).values()) == 2 * (3 * 386 + 40)
+    assert not buffers(model)  # the statistics are those of the graph that it is run on
     assert not any(module.affine for module in model.modules() if isinstance(module, nn.BatchNorm1d))
 
 

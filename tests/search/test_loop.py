@@ -131,7 +131,7 @@ def test_the_test_images_are_looked_at_once(
     assert again.metrics == found.metrics
 
 
-@pytest.mark.parametrize("place", ["split", "_finish"])
+@pytest.mark.parametrize("place", ["make_stepper", "_finish"])
 def test_ctrl_c_before_and_after_the_epochs(
     few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -478,7 +478,7 @@ def test_a_batch_too_small_for_batch_norm(few_digits: DataSet, small_source: Sou
     with pytest.raises(RequestError) as caught:
         search(small_source(model="resnet18"), few_digits, replace(SETTINGS, batch_size=1), tmp_path, device=CPU)
     assert str(caught.value).startswith(
-        "a step with 1 images: expected a model that can be trained on them, found ValueError: Expected more than 1 value"
+        "a step with 1 images or nodes: expected a model that can be trained on them, found ValueError: Expected more than 1 value"
     )
     assert "; choose another --batch-size or model" in str(caught.value)
 
@@ -568,7 +568,9 @@ def test_a_batch_too_small_for_random_supermasks_too(
     few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
 ) -> None:
     settings = replace(SETTINGS, batch_size=1, method="random")
-    with pytest.raises(RequestError, match=r"^a step with 1 images: expected a model that can be trained on them"):
+    with pytest.raises(
+        RequestError, match=r"^a step with 1 images or nodes: expected a model that can be trained on them"
+    ):
         search(small_source(model="resnet18"), few_digits, settings, tmp_path, device=CPU)
 
 
@@ -608,7 +610,7 @@ def test_of_a_step_that_fails_the_first_line_is_told(
         with pytest.raises(RequestError) as caught:
             search(small_source(), few_digits, replace(SETTINGS, compiled=compiled), tmp_path, device=CPU)
         assert str(caught.value) == (
-            "a step with 32 images: expected a model that can be trained on them, found RuntimeError: InvalidCxxCompiler: "
+            "a step with 32 images or nodes: expected a model that can be trained on them, found RuntimeError: InvalidCxxCompiler: "
             f"none; {remedy}"
         )
 

@@ -332,7 +332,7 @@ def test_only_the_first_process_writes(folder: Path) -> None:
         ("odd batches", "--batch-size: expected a multiple of the 2 processes, found 33; choose another"),
         (
             "fewer images than a batch",
-            "--batch-size: expected a multiple of the 2 processes, found 5, all of the training images; choose another",
+            "--batch-size: expected a multiple of the 2 processes, found 5, all that train; choose another",
         ),
         (
             "other seeds",
