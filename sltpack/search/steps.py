@@ -14,6 +14,7 @@ from torch.nn import functional
 from ..checkpoints import Kept
 from ..errors import RequestError
 from .settings import Settings, TrainingSettings
+from .team import is_of_others, parted
 
 Memory = Mapping[str, list[torch.Tensor]]
 """What an optimiser remembers between steps, by its own names: one tensor for each parameter; empty at first."""
@@ -95,6 +96,7 @@ class Stepper:
 
         Raises:
             RequestError: the model cannot be trained on so many.
+            SltpackError: another process is gone.
         """
         scores, loss = self._gradients(batch, labels)
         if not self.learns:
@@ -117,13 +119,16 @@ class Stepper:
             if self.learns:
                 loss.backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
-            remedy = "choose another --batch-size or model, or see what ended the other processes, if any"
+            if is_of_others(error):
+                raise parted(error) from error
             first_line = str(error).strip().partition("\n")[0]  # torch may add pages of advice
             raise RequestError(
                 f"a step with {len(labels)} images or nodes",
                 expected="a model that can be trained on them",
                 found=f"{type(error).__name__}: {first_line}",
-                remedy="leave --compile out, or install a C++ compiler" if self.settings.compiled else remedy,
+                remedy="leave --compile out, or install a C++ compiler"
+                if self.settings.compiled
+                else "choose another --batch-size or model",
             ) from error
         return scores, loss
 

@@ -25,6 +25,8 @@ from ..models import example
 
 Value = TypeVar("Value")
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+_TRANSPORTS = ("gloo", "nccl")
+"""What the libraries between processes write into their errors."""
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -155,12 +157,22 @@ def _others() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        raise SltpackError(
-            "torchrun",
-            expected="processes that find each other and go on together",
-            found=str(error).partition("\n")[0] or type(error).__name__,
-            remedy="look at what ended the others; --resume goes on",
-        ) from error
+        raise parted(error) from error
+
+
+def parted(error: Exception) -> SltpackError:
+    """Makes the error that tells that the processes could not go on together."""
+    return SltpackError(
+        "torchrun",
+        expected="processes that find each other and go on together",
+        found=str(error).partition("\n")[0] or type(error).__name__,
+        remedy="look at what ended the others; --resume goes on",
+    )
+
+
+def is_of_others(error: Exception) -> bool:
+    """Tells whether a step failed because another process is gone: torch has no type of error for it."""
+    return distributed.is_initialized() and any(word in str(error).lower() for word in _TRANSPORTS)
 
 
 class _WholeBatchNorm:

@@ -605,7 +605,7 @@ def test_of_a_step_that_fails_the_first_line_is_told(
     monkeypatch.setattr(torch, "compile", lambda network: network)
     for compiled, remedy in (
         (True, "leave --compile out, or install a C++ compiler"),
-        (False, "choose another --batch-size or model, or see what ended the other processes, if any"),
+        (False, "choose another --batch-size or model"),
     ):
         with pytest.raises(RequestError) as caught:
             search(small_source(), few_digits, replace(SETTINGS, compiled=compiled), tmp_path, device=CPU)

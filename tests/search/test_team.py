@@ -25,13 +25,15 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from sltpack import checkpoint_reader, data
+from sltpack import checkpoint_reader, data, models
 from sltpack.checkpoints import Checkpoint, Kept, TrainedNetwork
 from sltpack.data.labelled import DataSet, Share
 from sltpack.errors import RequestError, SltpackError
+from sltpack.header import Source
 from sltpack.progress import leads_here
 from sltpack.search import BEST, LAST, METRICS, Settings, TrainingSettings, search_on, train_on
-from sltpack.search.edge_popup import EdgePopup
+from sltpack.search.edge_popup import EdgePopup, first_scores
+from sltpack.search.steps import make_stepper
 from sltpack.search.team import ALONE, Team, _WholeBatchNorm, team
 
 BUILDER = """
@@ -390,6 +392,7 @@ def test_a_process_that_dies_and_is_started_anew(commanded: Path, tmp_path: Path
     words = (*COMMAND, *OPTIONS, "-o", again, "--resume")  # where there is nothing to resume, it begins
     done = torchrun(__file__, tmp_path, *words, options=("--max-restarts", "1"))
     assert done.returncode == 0, done.stderr
+    assert "a step with" not in done.stderr  # whatever the other was doing, its model is not at fault
     assert len((tmp_path / "killed").read_text().splitlines()) == 1  # epochs that were done by then
     assert (again / METRICS).read_bytes() == (commanded / METRICS).read_bytes()
     for name in (BEST, LAST):
@@ -454,6 +457,38 @@ def test_batch_norm_is_that_of_torch(layer: Any, shape: tuple[int, ...]) -> None
     assert other(images.to(torch.bfloat16)).dtype == torch.bfloat16
     other.load_state_dict(layer.state_dict())
     assert torch.equal(layer.eval()(images), other.eval()(images))
+
+
+@pytest.mark.usefixtures("group_of_one")
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (
+            "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]:3342\nmore",
+            "torchrun: expected processes that find each other and go on together, found [/pytorch/third_party/gloo/gloo/"
+            "transport/tcp/pair.cc:547] Connection closed by peer [::1]:3342; look at what ended the others; --resume "
+            "goes on",
+        ),
+        (
+            "not enough memory",
+            "a step with 2 images or nodes: expected a model that can be trained on them, found RuntimeError: not enough "
+            "memory; choose another --batch-size or model",
+        ),
+    ],
+)
+def test_a_step_that_fails_is_the_models_fault_or_another_processs(
+    told: str, message: str, small_source: Callable[..., Source]
+) -> None:
+    class Failing(nn.Module):
+        def forward(self, _: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError(told)
+
+    source = small_source()
+    popup = EdgePopup(models.build(source.model), source, 100, first_scores(source, 0))
+    stepper = make_stepper(Failing(), popup, Settings(sparsity=0.5, epochs=1, precision="float32"))
+    with pytest.raises(SltpackError) as caught:
+        stepper.step(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), 0.0)
+    assert str(caught.value) == message
 
 
 @pytest.mark.usefixtures("group_of_one")
