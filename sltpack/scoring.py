@@ -6,12 +6,13 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from . import data
 from .bundled import locate
@@ -177,32 +178,17 @@ def score_on(
         require_fitting(part, shape, classes, data_name)
         _require_classes(network.class_names, part.classes, data_name)
     begin = time.perf_counter()
-    if graph:
-        parts, whole = loaded.parts, whole_graph(loaded.train)
-        of_nodes = predict(model, whole, note="infer")
-        predicted = {name: of_nodes[nodes_of(part)] for name, part in parts.items()}
-    else:
-        parts = {name: loaded.parts[name].take(slice(0, limit)) for name in names}
-        predicted = {name: predict(model, part, batch_size, note="infer") for name, part in parts.items()}
+    answers = _of_graph(model, loaded) if graph else _of_images(model, loaded, names, limit, batch_size)
     run_seconds = time.perf_counter() - begin
-    classes_found = torch.cat([predicted[name] for name in names])[:limit]
-    labels = torch.cat([parts[name].labels for name in names])[:limit]
     if predictions is not None:
-        if graph:
-            of_parts = {int(node): name for name, part in parts.items() for node in nodes_of(part)}
-            columns = {"part": [of_parts.get(node, "") for node in range(len(whole))]}
-            table = _table(of_nodes, whole.labels, loaded.train.classes, columns)
-        else:
-            files = [file for name in names for file in parts[name].files()][: len(labels)]
-            table = _table(classes_found, labels, loaded.train.classes, {"file": files} if files else {})
         # File names as the operating system has them, which need not be text.
-        write_atomically(predictions, table.encode("utf-8", "surrogateescape"), force=force)
+        write_atomically(predictions, answers.table().encode("utf-8", "surrogateescape"), force=force)
     return Result(
-        classes_found,
-        labels,
+        torch.cat([answers.predicted[name] for name in names])[:limit],
+        torch.cat([answers.parts[name].labels for name in names])[:limit],
         "nodes" if graph else "images",
-        {name: _part(predicted[name], part) for name, part in parts.items()},
-        len(whole) if graph else sum(map(len, parts.values())),
+        {name: _part(answers.predicted[name], part) for name, part in answers.parts.items() if len(part)},
+        answers.run_on,
         load_seconds,
         run_seconds,
         peak_memory(place_to_run),
@@ -227,6 +213,56 @@ def peak_memory(device: torch.device) -> int | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a model said.
+
+    Attributes:
+        parts: of the data set, by name.
+        predicted: the likeliest class of each in these parts, int64.
+        run_on: how many the model was run on.
+        table: makes the lines of a CSV file.
+    """
+
+    parts: Mapping[str, Labelled]
+    predicted: Mapping[str, torch.Tensor]
+    run_on: int
+    table: Callable[[], str]
+
+
+def _of_images(
+    model: nn.Module, loaded: data.DataSet, names: list[str], limit: int | None, batch_size: int
+) -> _Answers:
+    parts: dict[str, Labelled] = {}
+    for name in names:
+        left = None if limit is None else limit - sum(map(len, parts.values()))
+        parts[name] = loaded.parts[name].take(slice(0, left))
+    predicted = {name: predict(model, part, batch_size, note="infer") for name, part in parts.items()}
+
+    def table() -> str:
+        files = [file for part in parts.values() for file in part.files()]
+        labels = torch.cat([part.labels for part in parts.values()])
+        classes = torch.cat(list(predicted.values()))
+        return _table(classes, labels, loaded.train.classes, {"file": files} if files else {})
+
+    return _Answers(parts, predicted, sum(map(len, parts.values())), table)
+
+
+def _of_graph(model: nn.Module, loaded: data.DataSet) -> _Answers:
+    whole = whole_graph(loaded.train)
+    classes = predict(model, whole, note="infer")
+
+    def table() -> str:
+        names = [""] * len(whole)
+        for name, part in loaded.parts.items():
+            for node in nodes_of(part).tolist():
+                names[node] = name
+        return _table(classes, whole.labels, loaded.train.classes, {"part": names})
+
+    predicted = {name: classes[nodes_of(part)] for name, part in loaded.parts.items()}
+    return _Answers(loaded.parts, predicted, len(whole), table)
 
 
 def _part(classes: torch.Tensor, part: Labelled) -> Part:

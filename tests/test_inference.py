@@ -212,6 +212,12 @@ def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: DataSet, tmp_p
     [(_, likely)] = classify_files(tmp_path / "t.slt", [tmp_path / "a.png"])
     assert [name.partition(" ")[0] for name, _ in likely] == ["class"] * 3
     assert score_on(tmp_path / "t.slt", "digits", limit=5).count == 5
+    across = score_on(tmp_path / "t.slt", "digits", limit=1500, split="all")
+    assert {name: part.count for name, part in across.parts.items()} == {"train": 1437, "test": 63}
+    assert across.count == across.run_on == 1500
+    assert sum(part.right for part in across.parts.values()) == across.right
+    few = score_on(tmp_path / "t.slt", "digits", limit=5, split="all")
+    assert set(few.parts) == {"train"}
 
 
 def test_images_of_unknown_data(ticket: Ticket, tmp_path: Path) -> None:
