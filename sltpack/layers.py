@@ -70,6 +70,40 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: buffer for name, buffer in model.named_buffers() if name in persistent and buffer.is_floating_point()}
 
 
+def copied_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Copies what cannot come from a seed to the CPU, as `buffers` gives it.
+
+    Args:
+        model: any torch module.
+    """
+    return {name: buffer.detach().cpu().clone() for name, buffer in buffers(model).items()}
+
+
+def restore_buffers(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:
+    """Puts copied buffers back.
+
+    Args:
+        model: the module that they were copied from, or one like it; it is changed in place.
+        kept: by their names.
+    """
+    own = buffers(model)
+    for name, values in kept.items():
+        own[name].copy_(values)
+
+
+def count_batches(model: nn.Module, steps: int) -> None:
+    """Has BatchNorm layers go on counting, which matters where one takes the mean over all batches so far.
+
+    Args:
+        model: any torch module; it is changed in place.
+        steps: how many batches it has seen.
+    """
+    for module in model.modules():
+        count = getattr(module, "num_batches_tracked", None)
+        if steps and isinstance(count, torch.Tensor):
+            count.fill_(steps)
+
+
 def forget_statistics(model: nn.Module) -> None:
     """Has BatchNorm layers begin their statistics anew, as the mean over all batches that follow.
 

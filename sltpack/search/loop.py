@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,18 @@ from .. import header as headers
 from ..checkpoints import Checkpoint, Kept, TrainedNetwork
 from ..data.labelled import DataSet, Labelled
 from ..devices import multiplies_bfloat16
-from ..errors import OutputError, RequestError, SltpackError, one_line
+from ..errors import OutputError, RequestError, SltpackError
 from ..evaluation import BATCH_SIZE, predict
 from ..files import make_folder
 from ..header import Source
-from ..layers import buffers, channels_last, forget_statistics
+from ..layers import (
+    buffers,
+    channels_last,
+    copied_buffers,
+    count_batches,
+    forget_statistics,
+    restore_buffers,
+)
 from ..models import build, try_out
 from ..progress import Bar, bar
 from ..sources import searched_kept
@@ -28,8 +35,9 @@ from .checks import require_finite, require_finite_buffers, require_fitting, req
 from .edge_popup import EdgePopup, first_scores
 from .events import Events, require_tensorboard
 from .folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused, write_metrics
+from .run import Interrupted, Place, Run, steps_of
 from .settings import Settings, TrainingSettings
-from .steps import Method, Stepper, make_stepper
+from .steps import Method, make_stepper
 from .team import ALONE, Team
 from .weight_training import WeightTraining
 
@@ -38,60 +46,6 @@ _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
 _SAVE_AFTER = 8
 """The fewest steps between two writings of the folder, which on a small graph take as long as some steps."""
-
-
-class Interrupted(SltpackError):
-    """The user stopped a run; what it had found is kept."""
-
-    exit_status = 130
-
-    def __str__(self) -> str:
-        return one_line(f"{self.where}: stopped by Ctrl-C after {self.found} of {self.expected}; {self.remedy}")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a run keeps its files and does its work, as `search` is told."""
-
-    folder: Path
-    device: torch.device
-    resume: bool
-    tensorboard: bool
-    team: Team
-
-
-@dataclass(frozen=True)
-class _Run:
-    """All that a run works with."""
-
-    settings: TrainingSettings
-    noted: Mapping[str, Any]
-    place: _Place
-    train: Labelled
-    validation: Labelled
-    model: nn.Module
-    stepper: Stepper
-
-    @property
-    def name(self) -> str:
-        return "search" if isinstance(self.settings, Settings) else "train"
-
-    @property
-    def team(self) -> Team:
-        return self.place.team
-
-    @property
-    def method(self) -> Method:
-        return self.stepper.method
-
-    @property
-    def batch_size(self) -> int:
-        return _batch_size(self.settings, self.train)
-
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-        return _steps(self.settings, self.train)
 
 
 def search(
@@ -135,7 +89,7 @@ def search(
     model = _model(source, data, device, builder)
     scores = first_scores(source, settings.seed_of("score")).to(device)
     popup = EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
-    place = _Place(folder, device, resume, tensorboard, team)
+    place = Place(folder, device, resume, tensorboard, team)
     found = _run(source, data, settings, place, noted or {}, model, popup)
     assert isinstance(found, Checkpoint)
     return found
@@ -176,7 +130,7 @@ def train(
     """
     model = _model(source, data, device, builder)
     training = WeightTraining(model, source)
-    place = _Place(folder, device, resume, tensorboard, team)
+    place = Place(folder, device, resume, tensorboard, team)
     found = _run(training.source, data, settings, place, noted or {}, model, training)
     assert isinstance(found, TrainedNetwork)
     return found
@@ -195,7 +149,7 @@ def _run(
     source: Source,
     data: DataSet,
     settings: TrainingSettings,
-    place: _Place,
+    place: Place,
     noted: Mapping[str, Any],
     model: nn.Module,
     method: Method,
@@ -219,7 +173,7 @@ def _run(
             return load_last(folder, method.load, source, everything, buffers(model))
         require_unused(folder)
         make_folder(folder)
-        start = method.keep(everything, dict(_NOTHING_MEASURED), _copied(model), {})
+        start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
         for name in (LAST, BEST):
             start.save(folder / name)
         return start
@@ -227,17 +181,17 @@ def _run(
     start = team.from_leader(begun)
     history = list(start.metrics["history"])
     try:
-        _restore(model, start)
+        restore_buffers(model, start.buffers)
         memory = method.restore(start)
         seed = settings.seed_of("split")
         training, validation = (part.to(device) for part in data.of_training(seed))
         network = team.join(model, data.train.shape)
         if settings.compiled:
             network = torch.compile(network)  # type: ignore[assignment]
-        steps = len(history) * _steps(settings, training)
-        _count_batches(model, steps)
+        steps = len(history) * steps_of(settings, training)
+        count_batches(model, steps)
         stepper = make_stepper(network, method, settings, memory, steps)
-        run = _Run(settings, everything, place, training, validation, model, stepper)
+        run = Run(settings, everything, place, training, validation, model, stepper)
         _epochs(run, history)
         return _finish(run, data.test)
     except SltpackError as error:
@@ -258,7 +212,7 @@ def _best_so_far(history: list[dict[str, float]]) -> str:
     return "the best so far" if history else "what the first epoch had found"
 
 
-def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
+def _epochs(run: Run, history: list[dict[str, float]]) -> None:
     total, folder, leads = run.settings.epochs, run.place.folder, run.team.leads
     if leads:
         write_metrics(folder, history)  # a run that was killed may have left it behind by a line
@@ -276,12 +230,12 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
                 history.append(measured)
                 metrics = {**measured, "history": list(history)}
                 if leads and measured["validation_accuracy"] > best:
-                    better = run.method.keep(run.noted, metrics, _copied(run.model), {})
+                    better = run.state(metrics)
                 if leads and ((epoch + 1) % often == 0 or epoch + 1 == total):
                     if better is not None:
                         better.save(folder / BEST)
                         better = None
-                    run.method.keep(run.noted, metrics, _copied(run.model), run.stepper.memory()).save(folder / LAST)
+                    run.state(metrics, run.stepper.memory()).save(folder / LAST)
                     write_metrics(folder, history)
                 events.add(measured)
     except (KeyboardInterrupt, SltpackError) as error:
@@ -292,15 +246,15 @@ def _epochs(run: _Run, history: list[dict[str, float]]) -> None:
         raise
 
 
-def _save_begun(run: _Run) -> None:
+def _save_begun(run: Run) -> None:
     """Keeps what the first epoch has found so far: better than what it began with."""
     run.method.apply()  # the interruption may have come between the scores and the weights
     if all(bool(torch.isfinite(parameter).all()) for parameter in run.method.parameters):
-        started = run.method.keep(run.noted, dict(_NOTHING_MEASURED), _copied(run.model), {})
+        started = run.state(dict(_NOTHING_MEASURED))
         started.save(run.place.folder / BEST)
 
 
-def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
+def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     settings, steps, device = run.settings, run.steps, run.place.device
     # Every epoch has its own sources of chance, so that a run can go on from any of them.
     shuffled = np.random.default_rng([settings.seed_of("order"), 2, epoch]).permutation(len(run.train))
@@ -328,28 +282,19 @@ def _epoch(run: _Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     return measured
 
 
-def _measured(run: _Run, losses: torch.Tensor, right: torch.Tensor, steps: int) -> dict[str, float]:
+def _measured(run: Run, losses: torch.Tensor, right: torch.Tensor, steps: int) -> dict[str, float]:
     loss, of_right = run.team.sum(torch.stack([losses, right])).tolist()
     processes = run.team.share.count
     return {"loss": loss / steps / processes, "train_accuracy": of_right / (steps * run.batch_size)}
 
 
-def _accuracy(run: _Run, part: Labelled, note: str | None = None) -> float:
+def _accuracy(run: Run, part: Labelled, note: str | None = None) -> float:
     """Gives the share of right predictions, each process having looked at its share."""
     own = part.take(run.team.share.of(len(part)))
     size = min(run.batch_size // run.team.share.count, BATCH_SIZE)
     classes = predict(run.model, own, size, note=note)
     right = (classes == own.labels.cpu()).sum().to(run.place.device)
     return int(run.team.sum(right)) / len(part)
-
-
-def _batch_size(settings: TrainingSettings, train: Labelled) -> int:
-    return min(settings.batch_size or len(train), len(train))
-
-
-def _steps(settings: TrainingSettings, train: Labelled) -> int:
-    """Steps of an epoch; the ragged end of its order is left out, and the next order is another."""
-    return len(train) // _batch_size(settings, train)
 
 
 def _require_share(team: Team, batch_size: int | None, count: int) -> None:
@@ -363,33 +308,15 @@ def _require_share(team: Team, batch_size: int | None, count: int) -> None:
         )
 
 
-def _finish(run: _Run, test: Labelled) -> Kept:
+def _finish(run: Run, test: Labelled) -> Kept:
     """Looks at the test images with the best state, once."""
     best = run.team.from_leader(lambda: run.method.load(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:
         return best
-    _restore(run.model, best)
+    restore_buffers(run.model, best.buffers)
     run.method.restore(best)
     reached = _accuracy(run, test.to(run.place.device), note="test")
     tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
     if run.team.leads:
         tested.save(run.place.folder / BEST)
     return tested
-
-
-def _copied(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: buffer.detach().cpu().clone() for name, buffer in buffers(model).items()}
-
-
-def _restore(model: nn.Module, kept: Kept) -> None:
-    own = buffers(model)
-    for name, values in kept.buffers.items():
-        own[name].copy_(values)
-
-
-def _count_batches(model: nn.Module, steps: int) -> None:
-    """Has BatchNorm layers go on counting, which matters where one takes the mean over all batches so far."""
-    for module in model.modules():
-        count = getattr(module, "num_batches_tracked", None)
-        if steps and isinstance(count, torch.Tensor):
-            count.fill_(steps)

@@ -20,7 +20,7 @@ from sltpack.evaluation import predict
 from sltpack.inference import build, classify_files
 from sltpack.presets import of_recipe
 from sltpack.scoring import score_on
-from sltpack.search import BEST, LAST, METRICS, Settings, TrainingSettings, search_on, train_on
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, TrainingSettings, search_on, train_on
 from sltpack.search import loop as loops
 from sltpack_cli.main import cli
 
@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_a_better_ticket_that_was_not_yet_written(
 
     monkeypatch.setattr(loops, "_epoch", interrupted)
     settings = Settings(sparsity=0.5, **GRAPH)
-    with pytest.raises(loops.Interrupted, match="stopped by Ctrl-C after 5 of 40 epochs"):
+    with pytest.raises(Interrupted, match="stopped by Ctrl-C after 5 of 40 epochs"):
         search_on("gin", "ogbn-arxiv", tmp_path, settings, width=0.125, data_dir=arxiv)
     best = checkpoint_reader.load(tmp_path / BEST).metrics
     assert best["epoch"] > 0
