@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import header as headers
-from . import header_reader
+from . import header_reader, payloads
 from .errors import FormatError, LimitError, RequestError, reason, shown
 from .files import open_plain
 from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
@@ -278,16 +278,10 @@ def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
 def _check_payload(container: Container, where: object) -> None:
     """Checks the payload against the layer table."""
     source = container.header.source
-    searched, ones = source.searched, source.kept - source.locked
-    mask = container.supermask
-    if len(mask) != -(-searched // 8):
-        raise _damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(mask)}")
-    if searched % 8 and mask[-1] >> (searched % 8):
-        raise _damaged(where, "zero bits behind the last one of the supermask", "others")
-    # Counted as one integer, since NumPy must not be started for this.
-    found = int.from_bytes(mask, "little").bit_count()
-    if found != ones:
-        raise _damaged(where, f"{ones} ones in the supermask", f"{found}")
+    if container.header.codec == "raw":
+        payloads.check_bits(container.supermask, source.layers, where)
+    else:
+        payloads.take_apart(container.supermask, source, where)
     names = [buffer.name for buffer in container.buffers]
     told = container.header.about.get(FINGERPRINT)
     if told is not None and told != fingerprint(container.buffers):

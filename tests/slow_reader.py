@@ -84,6 +84,97 @@ def step(init, fan_in, a, b):
     return float32(math.sqrt((6 * a) / (fan_in * b)) * 2.0**-24)
 
 
+def raw_bits(data, n):
+    """The n bits of the codec raw."""
+    expect(len(data) == -(-n // 8), "length of the supermask")
+    string = [bit(data, j) for j in range(8 * len(data))]
+    expect(not any(string[n:]), "padding of the supermask")
+    return string[:n]
+
+
+def way(n, ones):
+    """How the codec rans writes a layer."""
+    if ones == 0 or ones == n:
+        return "empty"
+    return "raw" if (n - 2 * ones) ** 2 * 2**15 <= n * (n + 2**15) else "coded"
+
+
+class Rans:
+    """The lanes of the codec rans and the words that they have not read."""
+
+    def __init__(self, states, words):
+        self.states, self.words = states, words
+        expect(all(state >= 2**32 for state in states), "a state below 2^32")
+
+    def segment(self, count, frequencies):
+        """The next `count` symbols, by one table."""
+        starts = [sum(frequencies[:symbol]) for symbol in range(len(frequencies))]
+        expect(sum(frequencies) == 2**24, "sum of the frequencies")
+        for i in range(count):
+            lane = i % len(self.states)
+            high, slot = divmod(self.states[lane], 2**24)
+            symbol = max(s for s, start in enumerate(starts) if start <= slot and frequencies[s])
+            state = frequencies[symbol] * high + slot - starts[symbol]
+            if state < 2**32:
+                expect(self.words, "too few words")
+                state = state * 2**32 + self.words.pop(0)
+            self.states[lane] = state
+            yield symbol
+
+    def string(self, n, z):
+        """n bits, z the share of zeros in units of 2^-48."""
+        count = -(-n // 8)
+        dense = z <= 7 * 2**45 or n <= 8
+        present = [1] * count if dense else self.string(count, z**8 // 2**336)
+        o, bits = 2**48 - z, []
+        for first, last, r in ((0, n // 8, 8), (n // 8, count, n % 8)):
+            chances = [o ** value.bit_count() * z ** (r - value.bit_count()) for value in range(2**r)]
+            if not dense:
+                chances[0] = 0
+            frequencies = [(2**24 - 2**r) * chance // sum(chances) + (chance > 0) for chance in chances]
+            frequencies[-1] += 2**24 - sum(frequencies)
+            values = self.segment(sum(present[first:last]), frequencies)
+            for place in range(first, last):
+                value = next(values) if present[place] else 0
+                bits += [value >> j & 1 for j in range(r)]
+            expect(next(values, None) is None, "symbols of a segment")
+        return bits
+
+    def layer(self, n, ones):
+        """The bits of a layer."""
+        rarer = min(ones, n - ones)
+        bits = self.string(n, (n - rarer) * 2**48 // n)
+        return bits if rarer == ones else [1 - b for b in bits]
+
+
+def rans_bits(data, layers):
+    """The bits of the codec rans; `layers` has (searched, ones) of each."""
+    ways = [way(*layer) for layer in layers]
+    expect(len(data) >= 2, "length of the supermask")
+    lanes = int.from_bytes(data[:2], "little")
+    n = sum(layer[0] for layer, its_way in zip(layers, ways, strict=True) if its_way == "raw")
+    begin = 2 + -(-n // 8)
+    plain = raw_bits(data[2:begin], n)
+    states = [data[i : i + 8] for i in range(begin, begin + 8 * lanes, 8)]
+    words = [data[i : i + 4] for i in range(begin + 8 * lanes, len(data), 4)]
+    expect(
+        all(len(state) == 8 for state in states) and all(len(word) == 4 for word in words), "length of the supermask"
+    )
+    expect(lanes >= 1 + 4 * len(words) // 65536 if "coded" in ways else lanes == len(words) == 0, "number of lanes")
+    rans = Rans([int.from_bytes(x, "little") for x in states], [int.from_bytes(x, "little") for x in words])
+    string = []
+    for (searched, ones), its_way in zip(layers, ways, strict=True):
+        if its_way == "coded":
+            string += rans.layer(searched, ones)
+        elif its_way == "raw":
+            string, plain = string + plain[:searched], plain[searched:]
+        else:
+            string += [1 if ones else 0] * searched
+    expect(not rans.words, "words behind the last layer")
+    expect(all(state == 2**32 for state in rans.states), "the lanes' last states")
+    return string
+
+
 def container(data):
     """The slt text, the tensors `{name: (dtype, shape, bytes)}` and nothing else; checks file_sha256."""
     expect(len(data) >= 8, "no header length")
@@ -120,17 +211,18 @@ def read(data: bytes) -> SlowTicket:
     text, tensors = container(data)
     header = json.loads(text)
     expect(header["version"] == 1, "version")
-    expect(header["codec"] == "raw", "codec")
+    expect(header["codec"] in ("raw", "rans"), "codec")
     expect(header["init"] in ("ku", "skc"), "init")
     expect(header["scale"] in ("none", "layer", "global"), "scale")
     rows = header["layers"]
     n_all, kept_all = sum(math.prod(row[1]) for row in rows), sum(row[6] for row in rows)
 
     payload = tensors["supermask"][2]
-    searched_all = sum(math.prod(shape) - pruned - locked for _, shape, _, _, pruned, locked, _ in rows)
-    expect(len(payload) == -(-searched_all // 8), "length of the supermask")
-    string = [bit(payload, j) for j in range(8 * len(payload))]
-    expect(not any(string[searched_all:]), "padding of the supermask")
+    counts = [(math.prod(shape) - pruned - locked, kept - locked) for _, shape, _, _, pruned, locked, kept in rows]
+    if header["codec"] == "raw":
+        string = raw_bits(payload, sum(searched for searched, _ in counts))
+    else:
+        string = rans_bits(payload, counts)
 
     masks, supermask, weights, begin = [], [], [], 0
     for layer, (name, shape, T_p, T_f, pruned, locked, kept) in enumerate(rows):

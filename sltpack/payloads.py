@@ -1,0 +1,126 @@
+"""How the payload of the codec "rans" is laid out, and which layers it writes raw: all from the header's counts alone.
+
+    2 bytes       the number of lanes L, unsigned, little-endian; 0 where no layer is coded
+    bytes         the bits of the raw layers, as the codec "raw" writes them
+    8 L bytes     the states that the lanes begin with, unsigned, little-endian
+    4 W bytes     the words, unsigned, little-endian, in the order in which they are read
+
+Nothing is imported here but the standard library, so that a file can be checked before NumPy is started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .errors import FormatError
+from .header import Layer, Source
+
+LANE_COUNT_BYTES = 2
+STATE_BYTES = 8
+WORD_BYTES = 4
+MAX_LANES = (1 << (8 * LANE_COUNT_BYTES)) - 1
+LANE_SPAN = 2**16
+"""The most bytes of words for each lane, so that no file takes its reader many steps for a byte."""
+RAW, CODED, EMPTY = "raw", "coded", "empty"
+"""The three ways in which a layer's bits are written; nothing at all where they are all alike."""
+_PRECISION = 15
+"""Coding loses less than 2^-15 of a bit for each bit, mostly since frequencies are rounded."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A payload, taken apart.
+
+    Attributes:
+        lanes: how many.
+        raw: the bits of the raw layers.
+        states: the states that the lanes begin with.
+        words: what the lanes read.
+    """
+
+    lanes: int
+    raw: bytes
+    states: bytes
+    words: bytes
+
+
+def way_of(layer: Layer) -> str:
+    """Tells how a layer's bits are written, by its counts.
+
+    A density d apart from one half gains about (1 - 2 d)^2 / (2 ln 2) of a bit for each bit. Where that is less than
+    what is lost by rounding, or than one bit in all, the bits are written raw.
+
+    Args:
+        layer: any.
+
+    Returns:
+        `RAW`, `CODED` or `EMPTY`.
+    """
+    n, ones = layer.searched, layer.searched_kept
+    if ones in (0, n):
+        return EMPTY
+    return RAW if (n - 2 * ones) ** 2 << _PRECISION <= n * (n + (1 << _PRECISION)) else CODED
+
+
+def raw_bits(source: Source) -> int:
+    """Counts the bits that are written raw."""
+    return sum(layer.searched for layer in source.layers if way_of(layer) == RAW)
+
+
+def take_apart(payload: bytes, source: Source, where: object) -> Layout:
+    """Takes a payload apart and checks every length in it.
+
+    Args:
+        payload: the bytes of the tensor `supermask`.
+        source: the layers whose bits it holds.
+        where: what to name in an error.
+
+    Returns:
+        Its parts.
+
+    Raises:
+        FormatError: the lengths do not fit each other or the layers, or the raw bits are not as many ones as there
+            have to be.
+    """
+    lanes = int.from_bytes(payload[:LANE_COUNT_BYTES], "little")
+    states_at = LANE_COUNT_BYTES + -(-raw_bits(source) // 8)
+    words_at = states_at + STATE_BYTES * lanes
+    coded = any(way_of(layer) == CODED for layer in source.layers)
+    if len(payload) < words_at or (len(payload) - words_at) % WORD_BYTES:
+        raise _damaged(where, f"{words_at} bytes and whole words in the supermask", f"{len(payload)}")
+    fewest = 1 + (len(payload) - words_at) // LANE_SPAN if coded else 0
+    if lanes < fewest:
+        raise _damaged(where, f"at least {fewest} lanes in the supermask", f"{lanes}")
+    if not coded and len(payload) > states_at:
+        raise _damaged(where, f"{states_at} bytes in the supermask, as no layer is coded", f"{len(payload)}")
+    parts = Layout(lanes, payload[LANE_COUNT_BYTES:states_at], payload[states_at:words_at], payload[words_at:])
+    check_bits(parts.raw, [layer for layer in source.layers if way_of(layer) == RAW], where)
+    return parts
+
+
+def check_bits(data: bytes, layers: list[Layer] | tuple[Layer, ...], where: object) -> None:
+    """Checks bits that are written as they are, against the layers whose they are.
+
+    Args:
+        data: their bytes.
+        layers: one behind the other.
+        where: what to name in an error.
+
+    Raises:
+        FormatError: the bytes are more or fewer, the last one is not filled with zeros, or there are more or fewer
+            ones.
+    """
+    searched = sum(layer.searched for layer in layers)
+    ones = sum(layer.searched_kept for layer in layers)
+    if len(data) != -(-searched // 8):
+        raise _damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(data)}")
+    if searched % 8 and data[-1] >> (searched % 8):
+        raise _damaged(where, "zero bits behind the last one of the supermask", "others")
+    # Counted as one integer, since NumPy must not be started for this.
+    found = int.from_bytes(data, "little").bit_count()
+    if found != ones:
+        raise _damaged(where, f"{ones} ones in the supermask", f"{found}")
+
+
+def _damaged(where: object, expected: str, found: str) -> FormatError:
+    return FormatError(where, expected=expected, found=found, remedy="the file is damaged; get it anew")
