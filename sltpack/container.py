@@ -79,13 +79,8 @@ def encode(container: Container) -> bytes:
     Raises:
         RequestError: a text in the header cannot be written as UTF-8.
     """
-    text = headers.to_text(container.header)
-    entries, start = {}, 0
+    text, entries = headers.to_text(container.header), tensor_entries(container)
     buffers = sorted(container.buffers, key=file_order)
-    for buffer in buffers:
-        entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
-        start += len(buffer.data)
-    entries[_SUPERMASK] = _entry("U8", (len(container.supermask),), start, start + len(container.supermask))
     data = b"".join([*(buffer.data for buffer in buffers), container.supermask])
     try:
         return _outer(text, _digest(text, data), entries) + data
@@ -136,6 +131,16 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     container = Container(header, body[slice(*entries[_SUPERMASK]["data_offsets"])], buffers, len(data), digest)
     _check_payload(container, where)
     return container
+
+
+def tensor_entries(container: Container) -> dict[str, dict[str, Any]]:
+    """Gives the tensors' entries in the header by name, in the order of the file."""
+    entries, start = {}, 0
+    for buffer in sorted(container.buffers, key=file_order):
+        entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
+        start += len(buffer.data)
+    size = len(container.supermask)
+    return {**entries, _SUPERMASK: _entry("U8", (size,), start, start + size)}
 
 
 def file_order(buffer: Buffer) -> tuple[int, str]:

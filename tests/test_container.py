@@ -355,7 +355,7 @@ def test_the_digest_is_compared() -> None:
         ),
         (
             forge(slt(codec="arithmetic")),
-            "file.slt: the codec: expected raw, found 'arithmetic'; read the file with a newer sltpack, or get it anew",
+            "file.slt: the codec: expected raw or rans, found 'arithmetic'; read the file with a newer sltpack, or get it anew",
         ),
         (
             forge(slt(init="normal")),
