@@ -1,6 +1,6 @@
-"""A layer's bits as blocks of 8 with a table of frequencies, all of which follows from the layer's counts.
+"""Strings of bits as blocks of 8 with a table of frequencies, all of which follows from the share of ones.
 
-A layer's only parameter is its density, which the header tells. Where ones are few, most blocks are empty: which are
+Where ones are few, most blocks are empty: which are
 not is written first, as a string of bits like any other, and then only those (docs/format.md, "The codec rans").
 """
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .header import Layer
 from .rans import FREQUENCY_BITS, Reader, Segment, Symbols, Table
 
 BLOCK_BITS = 8
@@ -65,29 +64,63 @@ def table_of(zeros: int, bits: int, *, sparse: bool) -> Table:
     return Table.of(frequencies)
 
 
-def levels_of(layer: Layer) -> list[Level]:
-    """Gives the strings of bits that a layer is coded as, its own first, each other one of the blocks before it."""
-    n = layer.searched
-    rarer = min(layer.searched_kept, n - layer.searched_kept)
-    levels = [Level(n, ((n - rarer) << SHARE_BITS) // n)]
-    while levels[-1].zeros > SPARSE and levels[-1].length > BLOCK_BITS:
-        length, zeros = levels[-1].length, levels[-1].zeros
-        levels.append(Level(-(-length // BLOCK_BITS), zeros**BLOCK_BITS >> (SHARE_BITS * (BLOCK_BITS - 1))))
-    return levels
+@dataclass(frozen=True)
+class String:
+    """What is known of a string of bits before it is read.
+
+    Attributes:
+        level: its length, and the share of its more frequent bit as that of zeros.
+        inverted: whether the more frequent bit is the one, so that all bits are inverted.
+    """
+
+    level: Level
+    inverted: bool
+
+    @classmethod
+    def of_share(cls, length: int, ones: int, of: int) -> String:
+        """Describes a string by its share of ones.
+
+        Args:
+            length: how many bits.
+            ones: the share, in units of 1 / of, neither 0 nor all.
+            of: all of them.
+
+        Returns:
+            The string.
+        """
+        rarer = min(ones, of - ones)
+        return cls(Level(length, ((of - rarer) << SHARE_BITS) // of), 2 * ones > of)
+
+    def levels(self) -> list[Level]:
+        """Gives the strings that it is coded as, its own first; each other one is of the blocks of that before it."""
+        levels = [self.level]
+        while levels[-1].zeros > SPARSE and levels[-1].length > BLOCK_BITS:
+            length, zeros = levels[-1].length, levels[-1].zeros
+            levels.append(Level(-(-length // BLOCK_BITS), zeros**BLOCK_BITS >> (SHARE_BITS * (BLOCK_BITS - 1))))
+        return levels
+
+    def invert(self, data: Symbols) -> Symbols:
+        """Inverts the bits where they are to be inverted, but not those that fill the last byte."""
+        if not self.inverted:
+            return data
+        inverted = ~data
+        if rest := self.level.length % BLOCK_BITS:
+            inverted[-1] &= (1 << rest) - 1
+        return inverted
 
 
-def split(layer: Layer, data: Symbols) -> Iterator[Segment]:
-    """Splits a layer's bits into segments, in the order in which they are read.
+def split(string: String, data: Symbols) -> Iterator[Segment]:
+    """Splits a string of bits into segments, in the order in which they are read.
 
     Args:
-        layer: with zeros and ones among its searched bits.
+        string: what is known of it.
         data: the bits, the least significant of each byte first, zeros filling the last one.
 
     Yields:
         Blocks and the table that they are coded with.
     """
-    levels = levels_of(layer)
-    strings = [_inverted(layer, data)]
+    levels = string.levels()
+    strings = [string.invert(data)]
     while len(strings) < len(levels):
         strings.append(np.packbits(strings[-1] != 0, bitorder="little"))
     sparse = False
@@ -100,11 +133,11 @@ def split(layer: Layer, data: Symbols) -> Iterator[Segment]:
         sparse = True
 
 
-def join(layer: Layer, reader: Reader) -> Symbols:
-    """Reads what `split` gave back into a layer's bits.
+def join(string: String, reader: Reader) -> Symbols:
+    """Reads what `split` gave back into a string of bits.
 
     Args:
-        layer: with zeros and ones among its searched bits.
+        string: what is known of it.
         reader: what its blocks are read from.
 
     Returns:
@@ -113,7 +146,7 @@ def join(layer: Layer, reader: Reader) -> Symbols:
     Raises:
         FormatError: there are too few words.
     """
-    coarsest, *finer = reversed(levels_of(layer))
+    coarsest, *finer = reversed(string.levels())
     blocks = np.concatenate([reader.read(count, table) for count, table in coarsest.tables(sparse=False)])
     length = coarsest.length
     for level in finer:
@@ -123,14 +156,4 @@ def join(layer: Layer, reader: Reader) -> Symbols:
             here = present[start : start + count]
             blocks[start : start + count][here] = reader.read(int(np.count_nonzero(here)), table)
             start += count
-    return _inverted(layer, blocks)
-
-
-def _inverted(layer: Layer, data: Symbols) -> Symbols:
-    """Inverts a layer's bits, but not those that fill the last byte, where there are more ones than zeros."""
-    if 2 * layer.searched_kept <= layer.searched:
-        return data
-    inverted = ~data
-    if layer.searched % BLOCK_BITS:
-        inverted[-1] &= (1 << layer.searched % BLOCK_BITS) - 1
-    return inverted
+    return string.invert(blocks)

@@ -154,11 +154,11 @@ def bits_of(segments: Sequence[Segment]) -> int:
     total = 0
     for symbols, table in segments:
         counts: list[int] = np.bincount(symbols, minlength=table.frequencies.size).tolist()
-        frequencies: list[int] = table.frequencies.tolist()
-        costs: dict[int, int] = {}
-        for count, frequency in zip(counts, frequencies, strict=True):
+        by_frequency: dict[int, int] = {}
+        for count, frequency in zip(counts, table.frequencies.tolist(), strict=True):
             if count:
-                # The bits of a 256th power are 256 times the logarithm to base 2.
-                cost = costs.setdefault(frequency, 256 * FREQUENCY_BITS - (frequency**256).bit_length())
-                total += count * cost
+                by_frequency[frequency] = by_frequency.get(frequency, 0) + count
+        for frequency, count in by_frequency.items():
+            # The bits of a 256th power are 256 times the logarithm to base 2.
+            total += count * (256 * FREQUENCY_BITS - (frequency**256).bit_length())
     return total >> 8

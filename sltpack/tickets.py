@@ -203,7 +203,7 @@ class Ticket:
             np.multiply(drawn.view(np.uint32), kept, out=part, dtype=np.uint32)
             count += int(np.count_nonzero(kept))
         if stop - start == layer.size and count != layer.kept:
-            raise _contradiction(layer, f"{layer.kept} kept", f"{count}")
+            raise freezing.contradiction(layer, f"{layer.kept} kept", f"{count}")
         return values.reshape(-1, *layer.shape[1:])
 
     def state(self) -> dict[str, NDArray[np.floating]]:
@@ -293,7 +293,7 @@ class Ticket:
             searched = np.flatnonzero(~freezing.below(drawn, layer.freeze_threshold))
             bit, position = position, position + searched.size
             if position > end or (last == layer.size and position < end):
-                raise _contradiction(layer, f"{layer.searched} searched", "more" if position > end else "fewer")
+                raise freezing.contradiction(layer, f"{layer.searched} searched", "more" if position > end else "fewer")
             kept[searched] = self.supermask.read(bit, position)
             yield first, last, kept
 
@@ -319,15 +319,6 @@ def _require_storable(source: Source, name: str, values: NDArray[np.floating]) -
         raise RequestError(
             f"buffer {name}", expected="a name that no layer's weight has", found=name, remedy="rename the buffer"
         )
-
-
-def _contradiction(layer: Layer, expected: str, found: str) -> FormatError:
-    return FormatError(
-        f"layer {layer.name}",
-        expected=f"{expected} weights, as the layer table says",
-        found=f"{found} by the thresholds",
-        remedy="the file was not made by a correct writer",
-    )
 
 
 def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket:

@@ -140,33 +140,67 @@ class Rans:
             expect(next(values, None) is None, "symbols of a segment")
         return bits
 
-    def layer(self, n, ones):
-        """The bits of a layer."""
-        rarer = min(ones, n - ones)
-        bits = self.string(n, (n - rarer) * 2**48 // n)
+    def layer(self, n, ones, of):
+        """n bits, of which the share of ones is ones / of."""
+        rarer = min(ones, of - ones)
+        bits = self.string(n, (of - rarer) * 2**48 // of)
         return bits if rarer == ones else [1 - b for b in bits]
 
+    def divided(self, of_each, shares):
+        """The bits of a layer of which `of_each` has the class of each position."""
+        read = []
+        for number, share in enumerate(shares):
+            size = of_each.count(number)
+            expect((share > 0) == (size > 0), "share of a class")
+            read.append(iter(self.layer(size, share, 256) if size else []))
+        return [next(read[number]) for number in of_each]
 
-def rans_bits(data, layers):
+
+def classes(header, layer):
+    """The class of each searched position of a layer."""
+    _, shape, _, T_f, *_ = header["layers"][layer]
+    n, seeds = math.prod(shape), header["seeds"]
+    keys = draws(stream(seeds["freezing"], layer, FREEZING, 4 * n))
+    if header["init"] == "skc":
+        data = stream(seeds["weights"], layer, WEIGHTS, -(-n // 8))
+        of_each = [bit(data, i) for i in range(n)]
+    else:
+        of_each = [u >> 28 for u in draws(stream(seeds["weights"], layer, WEIGHTS, 4 * n))]
+    return [number for number, key in zip(of_each, keys, strict=True) if key >= T_f]
+
+
+def rans_bits(data, header, layers):
     """The bits of the codec rans; `layers` has (searched, ones) of each."""
     ways = [way(*layer) for layer in layers]
-    expect(len(data) >= 2, "length of the supermask")
+    written = [number for number, its_way in enumerate(ways) if its_way != "empty"]
+    raw_at = 2 + -(-len(written) // 8)
+    expect(len(data) >= raw_at, "length of the supermask")
     lanes = int.from_bytes(data[:2], "little")
+    flags = [bit(data[2:raw_at], j) for j in range(8 * (raw_at - 2))]
+    expect(not any(flags[len(written) :]), "flags behind the last layer")
+    shares = {}
+    for number, flag in zip(written, flags, strict=False):
+        if flag:
+            end = raw_at + {"ku": 16, "skc": 2}[header["init"]]
+            ways[number], shares[number], raw_at = "divided", data[raw_at:end], end
     n = sum(layer[0] for layer, its_way in zip(layers, ways, strict=True) if its_way == "raw")
-    begin = 2 + -(-n // 8)
-    plain = raw_bits(data[2:begin], n)
+    begin = raw_at + -(-n // 8)
+    plain = raw_bits(data[raw_at:begin], n)
     states = [data[i : i + 8] for i in range(begin, begin + 8 * lanes, 8)]
     words = [data[i : i + 4] for i in range(begin + 8 * lanes, len(data), 4)]
     expect(
         all(len(state) == 8 for state in states) and all(len(word) == 4 for word in words), "length of the supermask"
     )
-    expect(lanes >= 1 + 4 * len(words) // 65536 if "coded" in ways else lanes == len(words) == 0, "number of lanes")
+    coded = "coded" in ways or "divided" in ways
+    expect(lanes >= 1 + 4 * len(words) // 65536 if coded else lanes == len(words) == 0, "number of lanes")
     rans = Rans([int.from_bytes(x, "little") for x in states], [int.from_bytes(x, "little") for x in words])
     string = []
-    for (searched, ones), its_way in zip(layers, ways, strict=True):
-        if its_way == "coded":
-            string += rans.layer(searched, ones)
-        elif its_way == "raw":
+    for number, (searched, ones) in enumerate(layers):
+        if ways[number] == "divided":
+            string += rans.divided(classes(header, number), shares[number])
+        elif ways[number] == "coded":
+            string += rans.layer(searched, ones, searched)
+        elif ways[number] == "raw":
             string, plain = string + plain[:searched], plain[searched:]
         else:
             string += [1 if ones else 0] * searched
@@ -222,7 +256,7 @@ def read(data: bytes) -> SlowTicket:
     if header["codec"] == "raw":
         string = raw_bits(payload, sum(searched for searched, _ in counts))
     else:
-        string = rans_bits(payload, counts)
+        string = rans_bits(payload, header, counts)
 
     masks, supermask, weights, begin = [], [], [], 0
     for layer, (name, shape, T_p, T_f, pruned, locked, kept) in enumerate(rows):

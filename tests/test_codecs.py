@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sltpack import codecs, header, payloads
+from sltpack import classes, codecs, header, payloads
 from sltpack.accounting import entropy_bits
 from sltpack.codecs import CODECS
 from sltpack.errors import FormatError
@@ -39,20 +40,20 @@ uneven_layers = st.lists(
 Bits = NDArray[np.bool_]
 
 
-def source_of(lengths_and_ones: list[tuple[int, int]]) -> Source:
+def source_of(lengths_and_ones: list[tuple[int, int]], init: str = "skc") -> Source:
     """A source whose layers have as many searched positions and as many kept ones among them."""
     rows = []
     for number, (length, ones) in enumerate(lengths_and_ones):
         # A layer has at least one weight: where nothing is searched, all of it is pruned.
         threshold, pruned = (0, 0) if length else (THRESHOLD_ONE, 1)
         rows.append(Layer(f"layer{number}", (max(length, 1), 1), threshold, threshold, pruned, 0, ones))
-    return Source(ModelSpec("test", {}), "skc", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), tuple(rows))
+    return Source(ModelSpec("test", {}), init, "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), tuple(rows))
 
 
-def taken(layers: list[list[bool]] | list[Bits]) -> tuple[Supermask, Source]:
+def taken(layers: list[list[bool]] | list[Bits], init: str = "skc") -> tuple[Supermask, Source]:
     """Bits by the layer as a supermask, and a source that they fit."""
     arrays = [np.array(bits, np.bool_) for bits in layers]
-    source = source_of([(bits.size, int(np.count_nonzero(bits))) for bits in arrays])
+    source = source_of([(bits.size, int(np.count_nonzero(bits))) for bits in arrays], init)
     return Supermask.from_layers(arrays), source
 
 
@@ -64,13 +65,20 @@ def most_bytes(codec: str, source: Source) -> float:
     return 1.001 * entropy / 8 + 64
 
 
-def assert_round_trip(codec: str, layers: list[list[bool]] | list[Bits]) -> None:
-    supermask, source = taken(layers)
+def assert_round_trip(codec: str, layers: list[list[bool]] | list[Bits], init: str = "skc") -> None:
+    supermask, source = taken(layers, init)
     name, data = codecs.encode(codec, supermask, source)
     assert (name, type(data)) == (codec, bytes)
     assert codecs.encode(codec, supermask, source) == (name, data)
     assert codecs.decode(codec, data, source, "test") == supermask
     assert len(data) <= most_bytes(codec, source)
+
+
+def by_weight(number: int, length: int, init: str = "skc") -> Bits:
+    """Bits of a layer that go with the weights: 1 rather for the positive ones, or for those of the highest draws."""
+    source = source_of([(0, 0)] * number + [(length, 0)], init)
+    chance = classes.of_layer(source, number) / (payloads.CLASSES[init] - 1) * 0.8 + 0.1
+    return np.random.default_rng(number).random(length) < chance
 
 
 def scattered(length: int, density: float) -> list[bool]:
@@ -119,11 +127,26 @@ def test_round_trip_of_ten_million_bits(codec: str, density: float) -> None:
     assert_round_trip(codec, [np.random.default_rng(6).random(10_000_000, np.float32) < density])
 
 
+@pytest.mark.parametrize("init", header.INITS)
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, 3000, 70_000, 1_000_001])
+def test_round_trip_of_bits_that_go_with_the_weights(length: int, init: str) -> None:
+    layers = [by_weight(0, 300, init), by_weight(1, length, init), by_weight(2, 50, init)]
+    for codec in CODECS:
+        assert_round_trip(codec, layers, init)
+    supermask, source = taken(layers, init)
+    data = codecs.encode("rans", supermask, source)[1]
+    way = payloads.take_apart(data, source, "test").ways[1]
+    assert way == payloads.DIVIDED or length < 1000
+    if length > 50_000:
+        assert 8 * len(data) < 0.9 * entropy_bits(length, source.layers[1].searched_kept)
+
+
+@pytest.mark.parametrize("init", header.INITS)
 @pytest.mark.parametrize("codec", CODECS)
 @given(layers=layers_of_bits | uneven_layers)
 @settings(deadline=None, derandomize=True)
-def test_round_trip_of_anything(codec: str, layers: list[list[bool]]) -> None:
-    assert_round_trip(codec, layers)
+def test_round_trip_of_anything(codec: str, init: str, layers: list[list[bool]]) -> None:
+    assert_round_trip(codec, layers, init)
 
 
 def test_raw_is_the_bits_themselves() -> None:
@@ -143,7 +166,7 @@ def test_auto_takes_raw_where_nothing_is_gained() -> None:
     """Two bytes tell that there are no lanes, so that a supermask of nothing is shorter without them."""
     supermask, source = taken([[], [True, True]])
     assert codecs.encode("auto", supermask, source) == ("raw", b"\3")
-    assert codecs.encode("rans", supermask, source) == ("rans", b"\0\0")
+    assert codecs.encode("rans", supermask, source) == ("rans", b"\0\0")  # no lanes
 
 
 @pytest.mark.parametrize(
@@ -177,7 +200,8 @@ MIXED = [
     np.random.default_rng(number).random(length) < density
     for number, (length, density) in enumerate([(700, 0.5), (0, 0.5), (901, 0.2), (33, 0.0), (5000, 0.01), (77, 0.93)])
 ]
-"""Layers that are raw, empty, coded, coded in two levels and coded inverted."""
+MIXED.append(by_weight(len(MIXED), 1500))
+"""Layers that are raw, empty, coded, coded in two levels, coded inverted, and divided by the weights' signs."""
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -229,10 +253,12 @@ def test_a_payload_of_other_counts_is_refused() -> None:
             codecs.decode("rans", data, source_of(counts), "test")
 
 
-def layout(lanes: int, raw: bytes, states: list[int], words: list[int]) -> bytes:
+def layout(lanes: int, raw: bytes, states: list[int], words: list[int], divided: bytes = b"\0") -> bytes:
+    """A payload, by default one with up to 8 layers that are not divided."""
     return b"".join(
         [
             lanes.to_bytes(2, "little"),
+            divided,
             raw,
             *(state.to_bytes(8, "little") for state in states),
             *(word.to_bytes(4, "little") for word in words),
@@ -241,27 +267,28 @@ def layout(lanes: int, raw: bytes, states: list[int], words: list[int]) -> bytes
 
 
 ONE = source_of([(100, 3)])
+NONE = source_of([(9, 0)])
+HALF = source_of([(4, 2)])
 STATE = 1 << 32
 
 
 @pytest.mark.parametrize(
     ("data", "source", "message"),
     [
-        (b"", ONE, "2 bytes and whole words in the supermask, found 0"),
+        (b"", ONE, "3 bytes and whole words in the supermask, found 0"),
         (layout(0, b"", [], []), ONE, "at least 1 lanes in the supermask, found 0"),
-        (layout(2, b"", [STATE], []), ONE, "18 bytes and whole words in the supermask, found 10"),
-        (layout(1, b"", [STATE], [1])[:-1], ONE, "10 bytes and whole words in the supermask, found 13"),
+        (layout(0, b"", [], [], b"\2"), ONE, "1 layers that may be divided in the supermask, found more"),
+        (layout(0, b"", [], [], b"\1"), ONE, "5 bytes and whole words in the supermask, found 3"),
+        (layout(0, b"", [], [], b"\1\x80\x80"), ONE, "at least 1 lanes in the supermask, found 0"),
+        (layout(2, b"", [STATE], []), ONE, "19 bytes and whole words in the supermask, found 11"),
+        (layout(1, b"", [STATE], [1])[:-1], ONE, "11 bytes and whole words in the supermask, found 14"),
         (layout(1, b"", [STATE], [0] * 16384), ONE, "at least 2 lanes in the supermask, found 1"),
         (layout(1, b"", [STATE - 1], []), ONE, "states of at least 2\\^32 in the supermask, found a smaller one"),
         (layout(1, b"", [STATE + 5], []), ONE, "more words in the supermask, found only 0"),
-        (layout(1, b"", [STATE], [7]), source_of([(9, 0)]), "2 bytes in the supermask, as no layer is coded, found 14"),
-        (layout(0, b"", [], [7]), source_of([(9, 0)]), "2 bytes in the supermask, as no layer is coded, found 6"),
-        (
-            layout(0, b"\x10", [], []),
-            source_of([(4, 2)]),
-            "zero bits behind the last one of the supermask, found others",
-        ),
-        (layout(0, b"\x01", [], []), source_of([(4, 2)]), "2 ones in the supermask, found 1"),
+        (layout(1, b"", [STATE], [7], b""), NONE, "2 bytes in the supermask, as no layer is coded, found 14"),
+        (layout(0, b"", [], [7], b""), NONE, "2 bytes in the supermask, as no layer is coded, found 6"),
+        (layout(0, b"\x10", [], []), HALF, "zero bits behind the last one of the supermask, found others"),
+        (layout(0, b"\x01", [], []), HALF, "2 ones in the supermask, found 1"),
     ],
 )
 def test_what_is_wrong_is_told(data: bytes, source: Source, message: str) -> None:
@@ -301,6 +328,31 @@ def test_a_lane_that_reads_nothing_has_to_end_as_the_others() -> None:
         codecs.decode("rans", layout(2, b"", [*states, STATE + 1], words), source, "test")
 
 
+@pytest.mark.parametrize("shares", [b"\0\x80", b"\x80\0"])
+def test_a_share_is_told_of_every_class(shares: bytes) -> None:
+    data = layout(1, b"", [STATE], [], b"\1" + shares)
+    with pytest.raises(
+        FormatError, match=r"^test: layer layer0: expected a share of ones for a class of \d+ weights, fou"
+    ):
+        codecs.decode("rans", data, source_of([(100, 50)]), "test")
+
+
+def test_no_share_is_told_of_a_class_of_no_weights() -> None:
+    data = layout(1, b"", [STATE], [], b"\1" + b"\x80" * 16)
+    with pytest.raises(FormatError, match=r"^test: layer layer0: expected none for a class of no weights, found 128; "):
+        codecs.decode("rans", data, source_of([(2, 1)], "ku"), "test")
+
+
+def test_thresholds_that_lead_to_other_counts_are_told() -> None:
+    supermask, source = taken([by_weight(0, 3000)])
+    data = codecs.encode("rans", supermask, source)[1]
+    more = replace(source.layers[0], shape=(3001, 1), pruned=1)
+    fewer = replace(source.layers[0], prune_threshold=2**31, freeze_threshold=2**31)
+    for layer, found in ((more, "more"), (fewer, "fewer")):
+        with pytest.raises(FormatError, match=f"layer layer0: expected 3000 searched weights, .* found {found} by the"):
+            codecs.decode("rans", data, replace(source, layers=(layer,)), "test")
+
+
 def test_any_number_of_lanes_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many there are is the writer's choice, and an idle one costs nothing but its bytes."""
     supermask, source = taken(MIXED)
@@ -321,22 +373,26 @@ def golden_layers() -> list[Bits]:
         numbers = (np.arange(length, dtype=np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) >> np.uint64(12)
         return (numbers * numbers) % np.uint64(1000) < np.uint64(below)
 
-    return [bits(*row) for row in ((2000, 500), (7, 200), (3001, 300), (0, 0), (12_345, 20), (640, 950), (9, 1000))]
+    layers = [bits(*row) for row in ((2000, 500), (7, 200), (3001, 300), (0, 0), (12_345, 20), (640, 950), (9, 1000))]
+    signs = classes.of_layer(source_of([(0, 0)] * len(layers) + [(2222, 0)]), len(layers)) == 1
+    return [*layers, signs & bits(2222, 700)]
 
 
 @pytest.mark.parametrize(
     ("codec", "sha256"),
     [
-        ("raw", "061c546362b2943b41fd092ef9f9594145695ded16c16c6b9c8f21c53f1f37a7"),
-        ("rans", "612ccdfb33321e764c13d40acf0bec78faa72e160192fdb59cde6510c467d71f"),
+        ("raw", "e25498340ca7b5f4ccf02949b67f374964270e2aa14a1fdbfbb30d8c69326be6"),
+        ("rans", "9baee40a78359f2cd40eabbedee0ecde3f358e3417981300740776cefb776faa"),
     ],
 )
 def test_golden_payloads(codec: str, sha256: str) -> None:
     supermask, source = taken(golden_layers())
-    assert {payloads.way_of(layer) for layer in source.layers} == {payloads.RAW, payloads.CODED, payloads.EMPTY}
     path = GOLDEN / f"supermask.{codec}"
     assert path.is_file(), "a missing golden file is a fault, never made anew"
     data = path.read_bytes()
     assert hashlib.sha256(data).hexdigest() == sha256
     assert codecs.decode(codec, data, source, "golden") == supermask
     assert codecs.encode(codec, supermask, source) == (codec, data)
+    if codec == "rans":
+        ways = payloads.take_apart(data, source, "golden").ways
+        assert set(ways) == {payloads.RAW, payloads.CODED, payloads.EMPTY, payloads.DIVIDED}

@@ -33,6 +33,7 @@ NUMERIC = (
     "supermask",
     "rans",
     "blocks",
+    "classes",
     "codecs",
     "tickets",
 )

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sltpack
-from sltpack import bundled, container, freezing, header
+from sltpack import bundled, classes, container, freezing, header, payloads
 from sltpack.errors import FormatError
 from sltpack.header import ModelSpec, Ratios, Seeds, Source
 from sltpack.ratios import Counts
@@ -112,6 +112,20 @@ def test_both_readers_find_the_same_bits(ticket: Ticket) -> None:
         data = container.encode(ticket.to_container(codec))
         compare(ticket, data)
         compare(Ticket.from_container(container.decode(data), "test"), data)
+
+
+@pytest.mark.parametrize("init", ["ku", "skc"])
+def test_both_readers_find_the_same_bits_in_layers_divided_by_their_weights(init: str) -> None:
+    table = {"conv": (16, 9, 3, 3), "linear": (10, 60)}
+    counts = [Counts(math.prod(shape) // 4, math.prod(shape) // 4) for shape in table.values()]
+    layers = freezing.freeze(5, list(table), list(table.values()), counts)
+    source = Source(ModelSpec("example", {}), init, "layer", Seeds(4, 5), Ratios("epl", 0.25, 0.25), layers)
+    of_each = [classes.of_layer(source, index) for index in range(len(layers))]
+    highest = payloads.CLASSES[init] // 2
+    ticket = Ticket.create(source, [(those >= highest) & (np.arange(those.size) % 7 > 0) for those in of_each], {}, {})
+    packed = ticket.to_container("rans")
+    assert set(payloads.take_apart(packed.supermask, ticket.source, "test").ways) == {payloads.DIVIDED}
+    compare(ticket, container.encode(packed))
 
 
 @pytest.mark.parametrize("scale", ["none", "layer", "global"])
