@@ -128,6 +128,8 @@ class Rans:
         present = [1] * count if dense else self.string(count, z**8 // 2**336)
         o, bits = 2**48 - z, []
         for first, last, r in ((0, n // 8, 8), (n // 8, count, n % 8)):
+            if first == last:
+                continue
             chances = [o ** value.bit_count() * z ** (r - value.bit_count()) for value in range(2**r)]
             if not dense:
                 chances[0] = 0
