@@ -97,8 +97,11 @@ def speed() -> list[str]:
 
 def models(tickets: dict[str, Ticket]) -> list[str]:
     """Tells by how many percent each kind of side information would shorten the code, negative where it would not."""
-    names = ["|w|", "sign", "|w| and sign", "row", "column", "kernel position", "locked in row", "row + column"]
-    lines = [f"| ticket | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
+    kinds = ["|w|", "sign", "|w| and sign", "row", "column", "kernel position", "locked in row"]
+    sums = {" + ".join(pair): pair for pair in (("row", "column"), ("|w| and sign", "row"), ("|w| and sign", "column"))}
+    names = [*kinds, *sums]
+    heads = ["ticket", *(name.replace("|w|", "size") for name in names), "as built"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for file, ticket in tickets.items():
         plain, saved = 0.0, dict.fromkeys(names, 0.0)
         for index, layer in enumerate(ticket.source.layers):
@@ -109,8 +112,10 @@ def models(tickets: dict[str, Ticket]) -> list[str]:
             plain += entropy
             for name, of_each in classes.items():
                 saved[name] += entropy - _coded(bits, of_each)
-            saved["row + column"] += entropy - _of_rows_and_columns(bits, classes["row"], classes["column"])
-        shares = (f"{100 * saved[name] / plain:+.2f}" for name in names)
+            for name, (first, second) in sums.items():
+                saved[name] += entropy - _of_both(bits, classes[first], classes[second])
+        coded = 8 * len(codecs.encode("rans", ticket.supermask, ticket.source)[1])
+        shares = (f"{100 * part / plain:+.2f}" for part in (*saved.values(), plain - coded))
         lines.append(f"| {file} | {' | '.join(shares)} |")
     return lines
 
@@ -159,24 +164,25 @@ def _learnt(length: int, ones: int, a: float, b: float) -> float:
     return (before - after) / math.log(2)
 
 
-def _of_rows_and_columns(bits: Numbers, rows: Numbers, columns: Numbers) -> float:
-    """Bits by a logistic model with a term for each row and each column, and half of log2(its bits) for each term.
+def _of_both(bits: Numbers, first: Numbers, second: Numbers) -> float:
+    """Bits by a logistic model with a term for each class of two kinds, and half of log2(its bits) for each term.
 
-    Where the columns are so many that they cost more than they gain, rows stay alone, or nothing.
+    Where the terms cost more than they gain, those of one kind alone, or nothing.
     """
     level = math.log(bits.mean() / (1 - bits.mean()))
-    terms = [np.zeros(rows.max() + 1), np.zeros(columns.max() + 1)]
-    kinds = [rows, columns]
+    kinds = [first, second]
+    terms = [np.zeros(kind.max() + 1) for kind in kinds]
     for _ in range(12):
         for number, kind in enumerate(kinds):
-            share = 1 / (1 + np.exp(-(level + terms[0][rows] + terms[1][columns])))
+            share = 1 / (1 + np.exp(-(level + terms[0][first] + terms[1][second])))
             slope = np.bincount(kind, bits - share)
             bend = np.bincount(kind, share * (1 - share))
             terms[number] = terms[number] + np.clip(slope / (bend + 1), -1, 1)
-    logit = level + terms[0][rows] + terms[1][columns]
+    logit = level + terms[0][first] + terms[1][second]
     fitted = float(np.logaddexp(0, np.where(bits == 1, -logit, logit)).sum() / math.log(2))
     cost = sum(0.5 * np.log2(np.maximum(np.bincount(kind), 1)).sum() for kind in kinds)
-    return min(fitted + float(cost), _coded(bits, rows), entropy_bits(bits.size, int(bits.sum())))
+    alone = min(_coded(bits, kind) for kind in kinds)
+    return min(fitted + float(cost), alone, entropy_bits(bits.size, int(bits.sum())))
 
 
 if __name__ == "__main__":
