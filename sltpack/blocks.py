@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from .rans import FREQUENCY_BITS, Reader, Segment, Symbols, Table
+from .lanes import FREQUENCY_BITS, Reader, Segment, Symbols, Table
 
 BLOCK_BITS = 8
 """Bits that are coded at a time."""
@@ -41,6 +42,7 @@ class Level:
             yield 1, table_of(self.zeros, rest, sparse=sparse)
 
 
+@lru_cache(maxsize=256)  # the same shares come again and again in divided layers
 def table_of(zeros: int, bits: int, *, sparse: bool) -> Table:
     """Works out how often each value of a block comes.
 

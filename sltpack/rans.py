@@ -1,164 +1,122 @@
-"""Range asymmetric numeral systems (Duda 2013, "Asymmetric numeral systems") over several lanes at a time.
+"""The codec "rans": an entropy code for the supermask (docs/format.md, "The codec rans").
 
-Symbols are shared out over lanes, each with a state of its own, so that one NumPy operation works on all of them.
-Everything is in integers (docs/format.md, "The codec rans").
+A layer's only parameter is its density, which the header tells; or it is divided into classes by its weights, which
+the seed tells, and the share of ones of each stands before the code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from . import blocks, classes, lanes, payloads
+from .blocks import String
 from .errors import FormatError
+from .header import Layer, Source
+from .lanes import Segment
+from .payloads import CODED, DIVIDED, EMPTY, RAW, Layout
+from .supermask import Supermask
 
-FREQUENCY_BITS = 24
-"""The frequencies of a table add up to 2^24."""
-WORD_BITS = 32
-LOWEST_STATE = 2**32
-"""What every lane ends with; between two symbols, a state is in 2^32..2^64 - 1."""
-
-Symbols = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Table:
-    """How often each symbol comes, in units of 2^-24.
-
-    Attributes:
-        frequencies: uint64, one for each symbol; they add up to 2^24.
-        starts: uint64, the sum of the frequencies of all symbols before each.
-    """
-
-    frequencies: NDArray[np.uint64]
-    starts: NDArray[np.uint64]
-
-    @classmethod
-    def of(cls, frequencies: Sequence[int]) -> Table:
-        """Makes a table of frequencies that add up to 2^24; a symbol with none is never coded."""
-        values = np.array(frequencies, np.uint64)
-        return cls(values, np.cumsum(values) - values)
+SHARE_UNITS = 2**8
+"""A class's share of ones takes a byte."""
+WORTHWHILE = 2**8
+"""A layer is divided where that saves more than a part of this size: its reader has to draw all weights to read it."""
+LANE_SYMBOLS = 2**10
+LANE_BITS = 2**16
+FIRST_LANES = 6
+"""A lane costs 6 bytes or so, and each one more makes for fewer, longer NumPy operations: at most six in a small
+supermask, one more for each 8 KiB of a large one (0.07 %), and none with fewer than 1,024 blocks to itself."""
 
 
-Segment = tuple[Symbols, Table]
-"""Symbols and the table that they are coded with."""
+class Rans:
+    """Fewer bits than one for each searched position, by the density of each layer, or of each class of its weights."""
+
+    def encode(self, supermask: Supermask, source: Source) -> bytes:
+        """Writes each layer in the way that takes the fewest bits."""
+        ways, shares, raw, segments, start = [], [], [], list[Segment](), 0
+        for index, layer in enumerate(source.layers):
+            way, stop = payloads.way_of(layer), start + layer.searched
+            piece = supermask.piece(start, stop)
+            coded = list(blocks.split(_string(layer), np.frombuffer(piece, np.uint8))) if way == CODED else []
+            if way != EMPTY:
+                undivided = lanes.bits_of(coded) if coded else layer.searched
+                its_shares, divided = _divided(supermask.read(start, stop), source, index)
+                if lanes.bits_of(divided) + 8 * len(its_shares) < undivided - undivided // WORTHWHILE:
+                    way, coded = DIVIDED, divided
+                    shares.append(its_shares)
+            if way == RAW:
+                raw.append((piece, layer.searched))
+            ways.append(way)
+            segments += coded
+            start = stop
+        states, words = lanes.write(segments, _lane_count(segments))
+        bits = Supermask.from_pieces(raw).to_bytes()
+        return payloads.put_together(
+            Layout(tuple(ways), tuple(shares), bits, states.astype("<u8").tobytes(), words.astype("<u4").tobytes())
+        )
+
+    def decode(self, data: bytes, source: Source, where: object) -> Supermask:
+        """Reads the layers back, and makes sure that every lane ends where it has to."""
+        layout = payloads.take_apart(data, source, where)
+        states = np.frombuffer(layout.states, "<u8").astype(np.uint64)
+        reader = lanes.Reader(states, np.frombuffer(layout.words, "<u4"), where)
+        raw, start = Supermask.from_bytes(layout.raw, 8 * len(layout.raw)), 0
+        shares, pieces = iter(layout.shares), []
+        for index, (layer, way) in enumerate(zip(source.layers, layout.ways, strict=True)):
+            if way == RAW:
+                piece = raw.piece(start, start + layer.searched)
+                start += layer.searched
+            elif way == DIVIDED:
+                piece = _united(next(shares), source, index, reader, where)
+            elif way == CODED:
+                piece = blocks.join(_string(layer), reader).tobytes()
+            else:
+                piece = (b"\xff" if layer.searched_kept else b"\0") * -(-layer.searched // 8)
+            pieces.append((piece, layer.searched))
+        reader.finish()
+        return Supermask.from_pieces(pieces)
 
 
-class Reader:
-    """Reads symbols from words.
-
-    Args:
-        states: uint64 [lanes], what the lanes begin with; they change as symbols are read.
-        words: uint32 [words].
-        where: what to name in an error.
-
-    Raises:
-        FormatError: a state is too small.
-    """
-
-    def __init__(self, states: NDArray[np.uint64], words: NDArray[np.uint32], where: object) -> None:
-        self._states, self._words, self._where, self._position = states, words, where, 0
-        if np.any(states < LOWEST_STATE):
-            raise self._damaged("states of at least 2^32 in the supermask", "a smaller one")
-
-    def read(self, count: int, table: Table) -> Symbols:
-        """Reads symbols, the first of them in the first lane.
-
-        Args:
-            count: how many.
-            table: what they are coded with.
-
-        Returns:
-            uint8 [count].
-
-        Raises:
-            FormatError: there are too few words.
-        """
-        symbols = np.empty(count, np.uint8)
-        frequencies, starts, words, position = table.frequencies, table.starts, self._words, self._position
-        ends = starts + frequencies
-        mask, shift = np.uint64((1 << FREQUENCY_BITS) - 1), np.uint64(FREQUENCY_BITS)
-        word_shift, lowest = np.uint64(WORD_BITS), np.uint64(LOWEST_STATE)
-        lanes = self._states.size
-        for first in range(0, count, lanes):
-            states = self._states[: count - first]
-            slots = states & mask
-            found = ends.searchsorted(slots, "right")
-            symbols[first : first + lanes] = found
-            states >>= shift
-            states *= frequencies.take(found)
-            slots -= starts.take(found)
-            states += slots
-            low = (states < lowest).nonzero()[0]
-            if low.size:
-                taken = words[position : position + low.size]
-                if taken.size < low.size:
-                    raise self._damaged("more words in the supermask", f"only {words.size}")
-                states[low] = states[low] << word_shift | taken
-                position += low.size
-        self._position = position
-        return symbols
-
-    def finish(self) -> None:
-        """Makes sure that nothing is left: with this, no other words and states give the same symbols.
-
-        Raises:
-            FormatError: words are left, or a lane does not end as it has to.
-        """
-        if self._position != self._words.size:
-            raise self._damaged(f"{self._position} words in the supermask", f"{self._words.size}")
-        if np.any(self._states != LOWEST_STATE):
-            raise self._damaged("lanes of the supermask that end with the state 2^32", "another state")
-
-    def _damaged(self, expected: str, found: str) -> FormatError:
-        return FormatError(self._where, expected=expected, found=found, remedy="the file is damaged; get it anew")
+def _string(layer: Layer) -> String:
+    return String.of_share(layer.searched, layer.searched_kept, layer.searched)
 
 
-def write(segments: Sequence[Segment], lanes: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
-    """Writes symbols, the last one first, since a state gives back first what it took last.
-
-    Args:
-        segments: in the order in which they are read; each begins in the first lane.
-        lanes: how many.
-
-    Returns:
-        The states that a reader begins with, uint64 [lanes], and the words in the order in which it takes them, uint32.
-    """
-    states = np.full(lanes, LOWEST_STATE, np.uint64)
-    words = [np.zeros(0, np.uint32)]
-    shift, word_shift = np.uint64(FREQUENCY_BITS), np.uint64(WORD_BITS)
-    # From frequency * 2^40 on, the next state would need more than 64 bits.
-    room = np.uint64(2 * WORD_BITS - FREQUENCY_BITS)
-    for symbols, table in reversed(segments):
-        for first in reversed(range(0, symbols.size, lanes)):
-            part = symbols[first : first + lanes]
-            here = states[: part.size]
-            frequencies = table.frequencies.take(part)
-            high = (here >> room >= frequencies).nonzero()[0]
-            if high.size:
-                full = here[high]
-                words.append(full.astype(np.uint32))  # the low half
-                here[high] = full >> word_shift
-            quotients = here // frequencies
-            here -= quotients * frequencies
-            here += table.starts.take(part)
-            quotients <<= shift
-            here += quotients
-    return states, np.concatenate(words[::-1])
+def _divided(bits: NDArray[np.bool_], source: Source, index: int) -> tuple[bytes, list[Segment]]:
+    """Divides a layer's bits into classes: the share of ones of each, and the segments of all."""
+    shares, segments = [], list[Segment]()
+    for string in classes.divide(bits, classes.of_layer(source, index), payloads.CLASSES[source.init]):
+        share = 0
+        if string.size:
+            ones = int(np.count_nonzero(string))
+            share = min(max((SHARE_UNITS * ones + string.size // 2) // string.size, 1), SHARE_UNITS - 1)
+            known = String.of_share(string.size, share, SHARE_UNITS)
+            segments += blocks.split(known, np.packbits(string, bitorder="little"))
+        shares.append(share)
+    return bytes(shares), segments
 
 
-def bits_of(segments: Sequence[Segment]) -> int:
-    """Tells how many bits symbols take, nearly, and in integers, so that it is the same on every machine."""
-    total = 0
-    for symbols, table in segments:
-        counts: list[int] = np.bincount(symbols, minlength=table.frequencies.size).tolist()
-        by_frequency: dict[int, int] = {}
-        for count, frequency in zip(counts, table.frequencies.tolist(), strict=True):
-            if count:
-                by_frequency[frequency] = by_frequency.get(frequency, 0) + count
-        for frequency, count in by_frequency.items():
-            # The bits of a 256th power are 256 times the logarithm to base 2.
-            total += count * (256 * FREQUENCY_BITS - (frequency**256).bit_length())
-    return total >> 8
+def _united(shares: bytes, source: Source, index: int, reader: lanes.Reader, where: object) -> bytes:
+    """Reads a layer that was divided."""
+    of_each = classes.of_layer(source, index)
+    sizes = classes.sizes(of_each, len(shares))
+    for share, size in zip(shares, sizes, strict=True):
+        if (share == 0) != (size == 0):
+            raise FormatError(
+                f"{where}: layer {source.layers[index].name}",
+                expected=f"a share of ones for a class of {size} weights" if size else "none for a class of no weights",
+                found=f"{share}",
+                remedy="the file is damaged; get it anew",
+            )
+    strings = []
+    for share, size in zip(shares, sizes, strict=True):
+        read = blocks.join(String.of_share(size, share, SHARE_UNITS), reader) if size else np.zeros(0, np.uint8)
+        strings.append(np.unpackbits(read, count=size, bitorder="little").view(np.bool_))
+    return np.packbits(classes.unite(strings, of_each), bitorder="little").tobytes()
+
+
+def _lane_count(segments: list[Segment]) -> int:
+    if not segments:
+        return 0
+    by_symbols = 1 + sum(symbols.size for symbols, _ in segments) // LANE_SYMBOLS
+    by_bits = FIRST_LANES + lanes.bits_of(segments) // LANE_BITS
+    return min(by_symbols, by_bits, payloads.MAX_LANES)

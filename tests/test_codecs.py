@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sltpack import classes, codecs, header, payloads
+from sltpack import classes, codecs, header, payloads, rans
 from sltpack.accounting import entropy_bits
 from sltpack.codecs import CODECS
 from sltpack.errors import FormatError
@@ -358,7 +358,7 @@ def test_any_number_of_lanes_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     supermask, source = taken(MIXED)
     written = set()
     for lanes in (1, 2, 3, 64, 5000):
-        monkeypatch.setattr(codecs, "_lanes", lambda segments, lanes=lanes: lanes)
+        monkeypatch.setattr(rans, "_lane_count", lambda segments, lanes=lanes: lanes)
         data = CODECS["rans"].encode(supermask, source)
         assert int.from_bytes(data[:2], "little") == lanes
         assert codecs.decode("rans", data, source, "test") == supermask

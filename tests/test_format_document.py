@@ -13,7 +13,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load as load_safetensors
 
-from sltpack import blocks, codecs, container, header, payloads
+from sltpack import blocks, codecs, container, header, payloads, rans
 from sltpack.container import Container
 from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
 from sltpack.supermask import Supermask
@@ -112,7 +112,7 @@ def test_constants_of_rans() -> None:
     assert f"1 + floor(4 W / {payloads.LANE_SPAN})" in PAGE
     assert {f"C = {count}" for count in payloads.CLASSES.values()} == set(re.findall(r"C = \d+", PAGE))
     assert f"z <= 7 * 2^{blocks.SHARE_BITS - 3}" in PAGE and 7 << (blocks.SHARE_BITS - 3) == blocks.SPARSE
-    assert f"each class, in units of 1/{codecs.SHARE_UNITS}" in PAGE
+    assert f"each class, in units of 1/{rans.SHARE_UNITS}" in PAGE
 
 
 def test_whole_file_is_what_sltpack_writes(names: dict[str, Any]) -> None:

@@ -31,9 +31,10 @@ NUMERIC = (
     "freezing",
     "sources",
     "supermask",
-    "rans",
+    "lanes",
     "blocks",
     "classes",
+    "rans",
     "codecs",
     "tickets",
 )
