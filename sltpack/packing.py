@@ -75,7 +75,7 @@ def pack(
     require_free(path, checkpoint, force=force)
     ticket = checkpoint_reader.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
     save(ticket, path, force=force, codec=codec)
-    return account(ticket.to_container(codec))
+    return account(container.read(path, max_weights))
 
 
 def unpack(
