@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +42,15 @@ def main() -> None:
     parser.add_argument("what", choices=["sizes", "models", "parts", "speed"])
     parser.add_argument("files", nargs="*", help="tickets, as files or by name")
     arguments = parser.parse_args()
-    tickets = {file: sltpack.load(file) for file in arguments.files}
+    tickets = {_label(file): sltpack.load(file) for file in arguments.files}
     lines = {"sizes": sizes, "models": models, "parts": parts, "speed": lambda _: speed()}[arguments.what](tickets)
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _label(file: str) -> str:
+    """A run's folder, or the file's own name."""
+    path = Path(file)
+    return path.parent.name if path.name == "model.slt" else path.stem
 
 
 def sizes(tickets: dict[str, Ticket]) -> list[str]:
@@ -115,7 +122,7 @@ def models(tickets: dict[str, Ticket]) -> list[str]:
             for name, (first, second) in sums.items():
                 saved[name] += entropy - _of_both(bits, classes[first], classes[second])
         coded = 8 * len(codecs.encode("rans", ticket.supermask, ticket.source)[1])
-        shares = (f"{100 * part / plain:+.2f}" for part in (*saved.values(), plain - coded))
+        shares = (f"{round(100 * part / plain, 2) + 0.0:.2f}" for part in (*saved.values(), plain - coded))
         lines.append(f"| {file} | {' | '.join(shares)} |")
     return lines
 
