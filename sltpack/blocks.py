@@ -1,6 +1,6 @@
 """Strings of bits as blocks of 8 with a table of frequencies, all of which follows from the share of ones.
 
-Where ones are few, most blocks are empty: which are
+Where ones are few, many blocks are empty: which are
 not is written first, as a string of bits like any other, and then only those (docs/format.md, "The codec rans").
 """
 
