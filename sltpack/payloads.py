@@ -26,6 +26,9 @@ LANE_SPAN = 2**16
 """The most bytes of words for each lane, so that no file takes its reader many steps for a byte."""
 CLASSES = {"ku": 16, "skc": 2}
 """How many classes a layer is divided into, by the initialiser that its weights come from."""
+BITS_BYTE = 2**11
+"""The most bits of divided layers for each byte of states and words: no class's bits take less than log2(256 / 255) of
+a bit each, which is more than 1/256. So a small file cannot have many weights drawn before its lack of words is seen."""
 RAW, CODED, DIVIDED, EMPTY = "raw", "coded", "divided", "empty"
 """The ways in which a layer's bits are written: as they are, by one density or one for each class, or, where they are
 all alike, not at all."""
@@ -116,6 +119,12 @@ def take_apart(payload: bytes, source: Source, where: object) -> Layout:
     fewest = 1 + (len(payload) - words_at) // LANE_SPAN if coded else 0
     if lanes < fewest:
         raise _damaged(where, f"at least {fewest} lanes in the supermask", f"{lanes}")
+    drawn = sum(layer.searched for layer, way in zip(source.layers, ways, strict=True) if way == DIVIDED)
+    if len(payload) - states_at < drawn // BITS_BYTE:
+        expected = (
+            f"{drawn // BITS_BYTE} bytes of states and words for {drawn} searched weights in the supermask, or more"
+        )
+        raise _damaged(where, expected, f"{len(payload) - states_at}")
     if not coded and len(payload) > states_at:
         raise _damaged(where, f"{states_at} bytes in the supermask, as no layer is coded", f"{len(payload)}")
     check_bits(payload[raw_at:states_at], plain, where)

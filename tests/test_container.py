@@ -379,6 +379,31 @@ def test_a_small_coded_file_that_asks_for_much() -> None:
         assert peak < 2 * 2**24 // 8 + 2**18
 
 
+def test_a_small_file_has_no_weights_drawn_for_its_supermask() -> None:
+    """Not one position of a divided layer takes less than 1/256 of a bit."""
+    divided = row(shape=(2**14, 2**14), kept=2**20)
+    body = (1).to_bytes(2, "little") + b"\1\x80\x80" + (2**40).to_bytes(8, "little")
+    error = refusal(forge(slt(layers=[divided], codec="rans"), body=body))
+    assert error.expected == "131072 bytes of states and words for 268435456 searched weights in the supermask, or more"
+    assert error.found == "8"
+
+
+@pytest.mark.parametrize("init", header.INITS)
+def test_the_shortest_divided_supermask_is_read(init: str) -> None:
+    """All bits of each class are alike, so that they take the least that there is."""
+    layer = Layer("a", (600, 1000), 0, 0, 0, 0, 0)
+    source = Source(ModelSpec("m", {}), init, "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), (layer,))
+    of_each = classes.of_layer(source, 0)
+    for bits in (of_each == 0, of_each > 0):
+        ticket = Ticket.create(source, [bits], {}, {})
+        packed = ticket.to_container("rans")
+        assert payloads.take_apart(packed.supermask, packed.header.source, "test").ways == (payloads.DIVIDED,)
+        found = Ticket.from_container(decode(encode(packed)), "test")
+        assert found.supermask == ticket.supermask
+        least = layer.size // payloads.BITS_BYTE
+        assert least < len(packed.supermask) < 3 * least
+
+
 def test_every_bit_of_a_file_with_buffers() -> None:
     """`file_sha256` does not cover the buffers' names; the fingerprint of them, in the slt entry, does."""
     data = ticket_with(81, buffers=True)

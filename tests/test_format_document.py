@@ -110,6 +110,7 @@ def test_payload_of_rans_is_what_sltpack_writes_and_reads(names: dict[str, Any])
 
 def test_constants_of_rans() -> None:
     assert f"1 + floor(4 W / {payloads.LANE_SPAN})" in PAGE
+    assert f"floor(D / {payloads.BITS_BYTE}) bytes" in PAGE
     assert {f"C = {count}" for count in payloads.CLASSES.values()} == set(re.findall(r"C = \d+", PAGE))
     assert f"z <= 7 * 2^{blocks.SHARE_BITS - 3}" in PAGE and 7 << (blocks.SHARE_BITS - 3) == blocks.SPARSE
     assert f"each class, in units of 1/{rans.SHARE_UNITS}" in PAGE
