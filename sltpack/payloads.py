@@ -28,7 +28,7 @@ CLASSES = {"ku": 16, "skc": 2}
 """How many classes a layer is divided into, by the initialiser that its weights come from."""
 BITS_BYTE = 2**11
 """The most bits of divided layers for each byte of states and words: no class's bits take less than log2(256 / 255) of
-a bit each, which is more than 1/256. So a small file cannot have many weights drawn before its lack of words is seen."""
+a bit each, which is more than 1/256. So a small file has few weights drawn before its lack of words is seen."""
 RAW, CODED, DIVIDED, EMPTY = "raw", "coded", "divided", "empty"
 """The ways in which a layer's bits are written: as they are, by one density or one for each class, or, where they are
 all alike, not at all."""
