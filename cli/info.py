@@ -46,9 +46,6 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     from .output import console, layer_table, parts_chart, weights_chart
 
     source, out = ticket.header.source, console()
-    per_weight = (
-        f"{found.entropy_bits / found.searched:.3f} a searched weight" if found.searched else "nothing searched"
-    )
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
     out.print(Text.assemble((one_line(file), "bold"), one_line(f"  {source.model.name} ({arguments})")))
     about = ", ".join(
@@ -58,8 +55,9 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
         out.print(Text(one_line(about)))
     out.print()
     out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
+    out.print(f"supermask      {found.supermask_bits:>13,} bits, {_each(found.supermask_bits, found.searched)}")
+    out.print(f"entropy        {found.entropy_bits:>13,.0f} bits, {_each(found.entropy_bits, found.searched)}")
     out.print(f"paper's count  {found.paper_bits:>13,} bits, one a searched weight")
-    out.print(f"entropy        {found.entropy_bits:>13,.0f} bits, {per_weight}")
     ratio = found.dense_bits / found.file_bits
     out.print(f"dense float32  {found.dense_bits:>13,} bits, {ratio:.1f} times the file")
     out.print("\n[bold]where the bits go[/bold]")
@@ -80,3 +78,7 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     if layers:
         out.print()
         out.print(layer_table(found))
+
+
+def _each(bits: float, searched: int) -> str:
+    return f"{bits / searched:.3f} a searched weight" if searched else "nothing searched"

@@ -53,8 +53,8 @@ def cli() -> None:
     """Strong lottery tickets in a file.
 
     A strong lottery ticket is a subnetwork of a randomly initialised network that is accurate although no weight was
-    ever trained. sltpack searches one, packs it as seeds and one bit for each searched weight, tells where every bit
-    of the file goes, regenerates the weights bit for bit on any machine, and runs them.
+    ever trained. sltpack searches one, packs it as seeds and at most one bit for each searched weight, tells where
+    every bit of the file goes, regenerates the weights bit for bit on any machine, and runs them.
 
     \b
     Examples:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sltpack.header import CODECS
+
 from . import options
 
 
@@ -20,10 +22,19 @@ from . import options
     show_default=True,
     help="How BatchNorm's statistics are kept; f16 halves them.",
 )
+@click.option(
+    "--codec",
+    type=click.Choice(["auto", *CODECS]),
+    default="auto",
+    show_default=True,
+    help="How the supermask is written: one bit each, by the layers' densities, or whichever is smaller.",
+)
 @options.force_option()
 @options.json_option()
 @options.max_weights_option()
-def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: bool, max_weights: int) -> None:
+def command(
+    checkpoint: Path, output: Path, buffers: str, codec: str, force: bool, as_json: bool, max_weights: int
+) -> None:
     """Pack a search's checkpoint into a .slt file.
 
     The file is read back and has to give the same weights, bit for bit, before it gets its name.
@@ -32,13 +43,14 @@ def command(checkpoint: Path, output: Path, buffers: str, force: bool, as_json: 
     Examples:
       sltpack pack runs/conv6/ckpt.pt -o model.slt
       sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
+      sltpack pack runs/conv6/ckpt.pt -o plain.slt --codec raw
     """
     from sltpack import container
     from sltpack.packing import pack
 
     from .output import print_parts
 
-    packed = pack(checkpoint, output, half_buffers=buffers == "f16", force=force, max_weights=max_weights)
+    packed = pack(checkpoint, output, half_buffers=buffers == "f16", codec=codec, force=force, max_weights=max_weights)
     if as_json:
         click.echo(json.dumps({"file": str(output), "file_bits": packed.file_bits, "parts": packed.parts}))
     else:

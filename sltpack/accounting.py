@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from . import header as headers
-from .container import Container, encode
+from .container import Container, encode, tensor_entries
 from .header import Layer
 
 FLOAT32_BITS = 32
@@ -50,6 +50,7 @@ class Account:
         locked: for good.
         searched: the size of the search space.
         kept: weights that are not zero, the locked ones counted.
+        supermask_bits: as it is written.
         paper_bits: as the paper counts a ticket: one bit a searched weight.
         entropy_bits: of the supermask, with one density a layer.
         dense_bits: the same network with every weight and buffer as float32.
@@ -63,6 +64,7 @@ class Account:
     locked: int
     searched: int
     kept: int
+    supermask_bits: int
     paper_bits: int
     entropy_bits: float
     dense_bits: int
@@ -82,7 +84,8 @@ def account(container: Container) -> Account:
 
     Returns:
         The account. Its parts: `supermask` and `buffers` (their bytes), `layer_table`, `seeds`, `digests` and `about`
-        (their values as they are spelled in the header), and `container` (all else: keys, names, braces, padding).
+        (their values as they are spelled in the header), `tensor_table` (safetensors' entries of the tensors), and
+        `container` (all else: the model, keys, braces, padding).
     """
     header = container.header
     source = header.source
@@ -97,6 +100,8 @@ def account(container: Container) -> Account:
         # Two SHA-256 in hexadecimal, one of the weights and one of the file.
         "digests": 2 * len(header.weights_sha256),
         "about": _spelled(values["about"]),
+        # Without the braces around them.
+        "tensor_table": len(headers.compact(tensor_entries(container)).encode("utf-8")) - 2,
     }
     parts["container"] = file_bytes - sum(parts.values())
     layers = tuple(_layer_account(layer) for layer in source.layers)
@@ -109,6 +114,7 @@ def account(container: Container) -> Account:
         locked=source.locked,
         searched=source.searched,
         kept=source.kept,
+        supermask_bits=8 * parts["supermask"],
         paper_bits=source.searched,
         entropy_bits=sum(layer.entropy_bits for layer in layers),
         dense_bits=FLOAT32_BITS * (source.size + buffer_values),

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .header import Source
+from . import payloads
+from .errors import FormatError
+from .header import Layer, Source
+from .rans import Rans
 from .supermask import Supermask
+
+AUTO = "auto"
+"""Not a codec of a file, but the choice of the one that makes the smaller file."""
 
 
 class Codec(Protocol):
@@ -22,15 +28,19 @@ class Codec(Protocol):
             The bytes of the file's tensor `supermask`.
         """
 
-    def decode(self, data: bytes, source: Source) -> Supermask:
+    def decode(self, data: bytes, source: Source, where: object) -> Supermask:
         """Reads the bits back.
 
         Args:
             data: what `encode` gave, from a checked container.
             source: the layers they belong to.
+            where: what to name in an error.
 
         Returns:
-            The supermask.
+            The supermask; whether each layer has its ones is left to the caller.
+
+        Raises:
+            FormatError: no supermask of these layers is written so.
         """
 
 
@@ -41,9 +51,60 @@ class Raw:
         """Writes the bits as they are."""
         return supermask.to_bytes()
 
-    def decode(self, data: bytes, source: Source) -> Supermask:
-        """Reads the bits as they are; the container has checked their number and the padding."""
+    def decode(self, data: bytes, source: Source, where: object) -> Supermask:
+        """Reads the bits as they are, once their number and the padding have been checked."""
+        payloads.check_bits(data, source.layers, where)
         return Supermask.from_bytes(data, source.searched)
 
 
-CODECS: dict[str, Codec] = {"raw": Raw()}
+CODECS: dict[str, Codec] = {"raw": Raw(), "rans": Rans()}
+
+
+def encode(codec: str, supermask: Supermask, source: Source) -> tuple[str, bytes]:
+    """Writes a supermask.
+
+    Args:
+        codec: one of `CODECS`, or `AUTO` for the one that takes fewer bytes.
+        supermask: all bits of the ticket.
+        source: the layers they belong to.
+
+    Returns:
+        The codec's name, and the bytes of the file's tensor `supermask`.
+    """
+    if codec != AUTO:
+        return codec, CODECS[codec].encode(supermask, source)
+    written = {name: each.encode(supermask, source) for name, each in CODECS.items()}
+    best = min(written, key=lambda name: len(written[name]))  # the first of them where they are alike
+    return best, written[best]
+
+
+def decode(codec: str, data: bytes, source: Source, where: object) -> Supermask:
+    """Reads a supermask.
+
+    Args:
+        codec: one of `CODECS`.
+        data: the bytes of the file's tensor `supermask`.
+        source: the layers they belong to.
+        where: what to name in an error.
+
+    Returns:
+        The supermask, in which each layer has as many ones as the source says.
+
+    Raises:
+        FormatError: no supermask of these layers is written so.
+    """
+    supermask, start = CODECS[codec].decode(data, source, where), 0
+    for layer in source.layers:
+        _check_ones(layer, supermask.count(start, start + layer.searched), where)
+        start += layer.searched
+    return supermask
+
+
+def _check_ones(layer: Layer, ones: int, where: object) -> None:
+    if ones != layer.searched_kept:
+        raise FormatError(
+            f"{where}: layer {layer.name}",
+            expected=f"{layer.searched_kept} ones in its part of the supermask",
+            found=f"{ones}",
+            remedy="the file is damaged; get it anew",
+        )

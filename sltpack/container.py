@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import header as headers
-from . import header_reader
+from . import header_reader, payloads
 from .errors import FormatError, LimitError, RequestError, reason, shown
 from .files import open_plain
 from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
@@ -80,13 +80,8 @@ def encode(container: Container) -> bytes:
     Raises:
         RequestError: a text in the header cannot be written as UTF-8.
     """
-    text = headers.to_text(container.header)
-    entries, start = {}, 0
+    text, entries = headers.to_text(container.header), tensor_entries(container)
     buffers = sorted(container.buffers, key=file_order)
-    for buffer in buffers:
-        entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
-        start += len(buffer.data)
-    entries[_SUPERMASK] = _entry("U8", (len(container.supermask),), start, start + len(container.supermask))
     data = b"".join([*(buffer.data for buffer in buffers), container.supermask])
     try:
         return _outer(text, _digest(text, data), entries) + data
@@ -137,6 +132,16 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     container = Container(header, body[slice(*entries[_SUPERMASK]["data_offsets"])], buffers, len(data), digest)
     _check_payload(container, where)
     return container
+
+
+def tensor_entries(container: Container) -> dict[str, dict[str, Any]]:
+    """Gives the tensors' entries in the header by name, in the order of the file."""
+    entries, start = {}, 0
+    for buffer in sorted(container.buffers, key=file_order):
+        entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
+        start += len(buffer.data)
+    size = len(container.supermask)
+    return {**entries, _SUPERMASK: _entry("U8", (size,), start, start + size)}
 
 
 def file_order(buffer: Buffer) -> tuple[int, str]:
@@ -286,16 +291,10 @@ def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
 def _check_payload(container: Container, where: object) -> None:
     """Checks the payload against the layer table."""
     source = container.header.source
-    searched, ones = source.searched, source.kept - source.locked
-    mask = container.supermask
-    if len(mask) != -(-searched // 8):
-        raise _damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(mask)}")
-    if searched % 8 and mask[-1] >> (searched % 8):
-        raise _damaged(where, "zero bits behind the last one of the supermask", "others")
-    # Counted as one integer, since NumPy must not be started for this.
-    found = int.from_bytes(mask, "little").bit_count()
-    if found != ones:
-        raise _damaged(where, f"{ones} ones in the supermask", f"{found}")
+    if container.header.codec == "raw":
+        payloads.check_bits(container.supermask, source.layers, where)
+    else:
+        payloads.take_apart(container.supermask, source, where)
     names = [buffer.name for buffer in container.buffers]
     told = container.header.about.get(FINGERPRINT)
     if told is not None and told != fingerprint(container.buffers):

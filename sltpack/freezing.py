@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import FormatError
 from .header import THRESHOLD_ONE, Layer
 from .ratios import Counts
 from .streams import FREEZING, Stream, pieces
@@ -105,3 +106,13 @@ def mask(seed: int, index: int, layer: Layer, start: int, stop: int) -> NDArray[
         frozen = below(keys, layer.freeze_threshold).view(np.int8)
         values[first - start : last - start] = frozen - 2 * pruned
     return values
+
+
+def contradiction(layer: Layer, expected: str, found: str) -> FormatError:
+    """Makes the error for thresholds that lead to other counts than the layer table has."""
+    return FormatError(
+        f"layer {layer.name}",
+        expected=f"{expected} weights, as the layer table says",
+        found=f"{found} by the thresholds",
+        remedy="the file was not made by a correct writer",
+    )

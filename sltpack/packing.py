@@ -8,6 +8,7 @@ from pathlib import Path
 from . import container
 from .accounting import Account, account
 from .bundled import locate
+from .codecs import AUTO
 from .export import write_weights
 from .files import require_free
 from .header import MAX_WEIGHTS
@@ -47,6 +48,7 @@ def pack(
     path: Path,
     *,
     half_buffers: bool = False,
+    codec: str = AUTO,
     force: bool = False,
     max_weights: int = MAX_WEIGHTS,
 ) -> Account:
@@ -56,6 +58,7 @@ def pack(
         checkpoint: the checkpoint's file.
         path: the name of the `.slt` file.
         half_buffers: whether BatchNorm's statistics are rounded to float16.
+        codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
         force: whether an existing file is replaced.
         max_weights: the most weights that the checkpoint may ask for.
 
@@ -71,8 +74,8 @@ def pack(
 
     require_free(path, checkpoint, force=force)
     ticket = checkpoint_reader.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
-    save(ticket, path, force=force)
-    return account(ticket.to_container())
+    save(ticket, path, force=force, codec=codec)
+    return account(container.read(path, max_weights))
 
 
 def unpack(

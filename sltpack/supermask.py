@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +44,23 @@ class Supermask:
         string.frombytes(data)
         return cls(frozenbitarray(string[:length]))
 
+    @classmethod
+    def from_pieces(cls, pieces: Iterable[tuple[bytes, int]]) -> Supermask:
+        """Puts strings of bits one behind the other.
+
+        Args:
+            pieces: bytes as `piece` gives them, and how many of their bits there are.
+
+        Returns:
+            The supermask.
+        """
+        string = bitarray(endian="little")
+        for data, length in pieces:
+            added = bitarray(endian="little")
+            added.frombytes(data)
+            string += added[:length]
+        return cls(frozenbitarray(string))
+
     def to_bytes(self) -> bytes:
         """Gives the bytes; zero bits fill the last one."""
         return self.string.tobytes()
@@ -62,6 +79,18 @@ class Supermask:
             How many of these bits are 1.
         """
         return self.string.count(1, start, stop)
+
+    def piece(self, start: int, stop: int) -> bytes:
+        """Gives a stretch of the bits as bytes, of which the first begins with the first bit.
+
+        Args:
+            start: the first bit.
+            stop: the bit behind the last one.
+
+        Returns:
+            The bytes; zero bits fill the last one.
+        """
+        return self.string[start:stop].tobytes()
 
     def read(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Gives a stretch of the bits.

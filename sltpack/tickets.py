@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import codecs, freezing, initializers
 from . import container as containers
-from . import freezing, initializers
 from .bundled import locate
-from .codecs import CODECS
 from .container import Buffer, Container
 from .errors import FormatError, OutputError, RequestError
 from .files import write_atomically
@@ -101,41 +100,32 @@ class Ticket:
             The ticket.
 
         Raises:
-            FormatError: a layer's kept count is not what the supermask says.
+            FormatError: the supermask is damaged, or a layer's kept count is not what it says.
         """
         header = container.header
         source = header.source
-        ticket = cls(
+        return cls(
             source,
-            CODECS[header.codec].decode(container.supermask, source),
+            codecs.decode(header.codec, container.supermask, source, where),
             {b.name: np.frombuffer(b.data, _DTYPES[b.dtype]).reshape(b.shape) for b in container.buffers},
             header.weights_sha256,
             {key: value for key, value in header.about.items() if key != containers.FINGERPRINT},
         )
-        for layer, start, stop in zip(source.layers, ticket._starts, ticket._starts[1:], strict=False):
-            ones = ticket.supermask.count(start, stop)
-            if ones != layer.searched_kept:
-                raise FormatError(
-                    f"{where}: layer {layer.name}",
-                    expected=f"{layer.searched_kept} ones in its part of the supermask",
-                    found=f"{ones}",
-                    remedy="the file is damaged; get it anew",
-                )
-        return ticket
 
-    def to_container(self, codec: str = "raw") -> Container:
+    def to_container(self, codec: str = codecs.AUTO) -> Container:
         """Takes the ticket apart for a file.
 
         Args:
-            codec: how the supermask is written.
+            codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
 
         Returns:
             The container, to be written by `sltpack.container.encode`.
         """
         buffers = self._file_buffers()
         told = {containers.FINGERPRINT: containers.fingerprint(buffers)} if buffers else {}
-        header = Header(self.source, codec, self.weights_sha256, {**self.about, **told})
-        return Container(header, CODECS[codec].encode(self.supermask, self.source), buffers)
+        name, data = codecs.encode(codec, self.supermask, self.source)
+        header = Header(self.source, name, self.weights_sha256, {**self.about, **told})
+        return Container(header, data, buffers)
 
     def freezing_mask(self, index: int, rows: slice = slice(None)) -> NDArray[np.int8]:
         """Regenerates the ternary freezing mask of a layer.
@@ -213,7 +203,7 @@ class Ticket:
             np.multiply(drawn.view(np.uint32), kept, out=part, dtype=np.uint32)
             count += int(np.count_nonzero(kept))
         if stop - start == layer.size and count != layer.kept:
-            raise _contradiction(layer, f"{layer.kept} kept", f"{count}")
+            raise freezing.contradiction(layer, f"{layer.kept} kept", f"{count}")
         return values.reshape(-1, *layer.shape[1:])
 
     def state(self) -> dict[str, NDArray[np.floating]]:
@@ -303,7 +293,7 @@ class Ticket:
             searched = np.flatnonzero(~freezing.below(drawn, layer.freeze_threshold))
             bit, position = position, position + searched.size
             if position > end or (last == layer.size and position < end):
-                raise _contradiction(layer, f"{layer.searched} searched", "more" if position > end else "fewer")
+                raise freezing.contradiction(layer, f"{layer.searched} searched", "more" if position > end else "fewer")
             kept[searched] = self.supermask.read(bit, position)
             yield first, last, kept
 
@@ -331,17 +321,10 @@ def _require_storable(source: Source, name: str, values: NDArray[np.floating]) -
         )
 
 
-def _contradiction(layer: Layer, expected: str, found: str) -> FormatError:
-    return FormatError(
-        f"layer {layer.name}",
-        expected=f"{expected} weights, as the layer table says",
-        found=f"{found} by the thresholds",
-        remedy="the file was not made by a correct writer",
-    )
-
-
 def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket:
-    """Reads a ticket from a file; its digest, sizes and counts have been checked, nothing has been generated.
+    """Reads a ticket from a file; its digest, sizes and counts have been checked, and no weight has been generated.
+
+    Of layers whose supermask is coded by classes of weights, the classes have been drawn.
 
     Args:
         path: a `.slt` file, or the name of a ticket in the package, such as "conv6-cifar10".
@@ -359,14 +342,14 @@ def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket
     return Ticket.from_container(containers.read(file, max_weights), file)
 
 
-def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, codec: str = "raw") -> None:
+def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, codec: str = codecs.AUTO) -> None:
     """Writes a ticket to a file, atomically, and only after it has been read back and has given the same weights.
 
     Args:
         ticket: the ticket.
         path: the file's name.
         force: whether an existing file is replaced.
-        codec: how the supermask is written.
+        codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
 
     Raises:
         RequestError: the file exists and `force` is not set.

@@ -84,6 +84,133 @@ def step(init, fan_in, a, b):
     return float32(math.sqrt((6 * a) / (fan_in * b)) * 2.0**-24)
 
 
+def raw_bits(data, n):
+    """The n bits of the codec raw."""
+    expect(len(data) == -(-n // 8), "length of the supermask")
+    string = [bit(data, j) for j in range(8 * len(data))]
+    expect(not any(string[n:]), "padding of the supermask")
+    return string[:n]
+
+
+def way(n, ones):
+    """How the codec rans writes a layer."""
+    if ones == 0 or ones == n:
+        return "empty"
+    return "raw" if (n - 2 * ones) ** 2 * 2**15 <= n * (n + 2**15) else "coded"
+
+
+class Rans:
+    """The lanes of the codec rans and the words that they have not read."""
+
+    def __init__(self, states, words):
+        self.states, self.words = states, words
+        expect(all(state >= 2**32 for state in states), "a state below 2^32")
+
+    def segment(self, count, frequencies):
+        """The next `count` symbols, by one table."""
+        starts = [sum(frequencies[:symbol]) for symbol in range(len(frequencies))]
+        expect(sum(frequencies) == 2**24, "sum of the frequencies")
+        for i in range(count):
+            lane = i % len(self.states)
+            high, slot = divmod(self.states[lane], 2**24)
+            symbol = max(s for s, start in enumerate(starts) if start <= slot and frequencies[s])
+            state = frequencies[symbol] * high + slot - starts[symbol]
+            if state < 2**32:
+                expect(self.words, "too few words")
+                state = state * 2**32 + self.words.pop(0)
+            self.states[lane] = state
+            yield symbol
+
+    def string(self, n, z):
+        """n bits, z the share of zeros in units of 2^-48."""
+        count = -(-n // 8)
+        dense = z <= 7 * 2**45 or n <= 8
+        present = [1] * count if dense else self.string(count, z**8 // 2**336)
+        o, bits = 2**48 - z, []
+        for first, last, r in ((0, n // 8, 8), (n // 8, count, n % 8)):
+            if first == last:
+                continue
+            chances = [o ** value.bit_count() * z ** (r - value.bit_count()) for value in range(2**r)]
+            if not dense:
+                chances[0] = 0
+            frequencies = [(2**24 - 2**r) * chance // sum(chances) + (chance > 0) for chance in chances]
+            frequencies[-1] += 2**24 - sum(frequencies)
+            values = self.segment(sum(present[first:last]), frequencies)
+            for place in range(first, last):
+                value = next(values) if present[place] else 0
+                bits += [value >> j & 1 for j in range(r)]
+            expect(next(values, None) is None, "symbols of a segment")
+        return bits
+
+    def layer(self, n, ones, of):
+        """n bits, of which the share of ones is ones / of."""
+        rarer = min(ones, of - ones)
+        bits = self.string(n, (of - rarer) * 2**48 // of)
+        return bits if rarer == ones else [1 - b for b in bits]
+
+    def divided(self, of_each, shares):
+        """The bits of a layer of which `of_each` has the class of each position."""
+        read = []
+        for number, share in enumerate(shares):
+            size = of_each.count(number)
+            expect((share > 0) == (size > 0), "share of a class")
+            read.append(iter(self.layer(size, share, 256) if size else []))
+        return [next(read[number]) for number in of_each]
+
+
+def classes(header, layer):
+    """The class of each searched position of a layer."""
+    _, shape, _, T_f, *_ = header["layers"][layer]
+    n, seeds = math.prod(shape), header["seeds"]
+    keys = draws(stream(seeds["freezing"], layer, FREEZING, 4 * n))
+    if header["init"] == "skc":
+        data = stream(seeds["weights"], layer, WEIGHTS, -(-n // 8))
+        of_each = [bit(data, i) for i in range(n)]
+    else:
+        of_each = [u >> 28 for u in draws(stream(seeds["weights"], layer, WEIGHTS, 4 * n))]
+    return [number for number, key in zip(of_each, keys, strict=True) if key >= T_f]
+
+
+def rans_bits(data, header, layers):
+    """The bits of the codec rans; `layers` has (searched, ones) of each."""
+    ways = [way(*layer) for layer in layers]
+    written = [number for number, its_way in enumerate(ways) if its_way != "empty"]
+    raw_at = 2 + -(-len(written) // 8)
+    expect(len(data) >= raw_at, "length of the supermask")
+    lanes = int.from_bytes(data[:2], "little")
+    flags = [bit(data[2:raw_at], j) for j in range(8 * (raw_at - 2))]
+    expect(not any(flags[len(written) :]), "flags behind the last layer")
+    shares = {}
+    for number, flag in zip(written, flags, strict=False):
+        if flag:
+            end = raw_at + {"ku": 16, "skc": 2}[header["init"]]
+            ways[number], shares[number], raw_at = "divided", data[raw_at:end], end
+    n = sum(layer[0] for layer, its_way in zip(layers, ways, strict=True) if its_way == "raw")
+    begin = raw_at + -(-n // 8)
+    plain = raw_bits(data[raw_at:begin], n)
+    states = [data[i : i + 8] for i in range(begin, begin + 8 * lanes, 8)]
+    words = [data[i : i + 4] for i in range(begin + 8 * lanes, len(data), 4)]
+    expect(
+        all(len(state) == 8 for state in states) and all(len(word) == 4 for word in words), "length of the supermask"
+    )
+    coded = "coded" in ways or "divided" in ways
+    expect(lanes >= 1 + 4 * len(words) // 65536 if coded else lanes == len(words) == 0, "number of lanes")
+    rans = Rans([int.from_bytes(x, "little") for x in states], [int.from_bytes(x, "little") for x in words])
+    string = []
+    for number, (searched, ones) in enumerate(layers):
+        if ways[number] == "divided":
+            string += rans.divided(classes(header, number), shares[number])
+        elif ways[number] == "coded":
+            string += rans.layer(searched, ones, searched)
+        elif ways[number] == "raw":
+            string, plain = string + plain[:searched], plain[searched:]
+        else:
+            string += [1 if ones else 0] * searched
+    expect(not rans.words, "words behind the last layer")
+    expect(all(state == 2**32 for state in rans.states), "the lanes' last states")
+    return string
+
+
 def container(data):
     """The slt text, the tensors `{name: (dtype, shape, bytes)}` and nothing else; checks file_sha256."""
     expect(len(data) >= 8, "no header length")
@@ -120,17 +247,18 @@ def read(data: bytes) -> SlowTicket:
     text, tensors = container(data)
     header = json.loads(text)
     expect(header["version"] == 1, "version")
-    expect(header["codec"] == "raw", "codec")
+    expect(header["codec"] in ("raw", "rans"), "codec")
     expect(header["init"] in ("ku", "skc"), "init")
     expect(header["scale"] in ("none", "layer", "global"), "scale")
     rows = header["layers"]
     n_all, kept_all = sum(math.prod(row[1]) for row in rows), sum(row[6] for row in rows)
 
     payload = tensors["supermask"][2]
-    searched_all = sum(math.prod(shape) - pruned - locked for _, shape, _, _, pruned, locked, _ in rows)
-    expect(len(payload) == -(-searched_all // 8), "length of the supermask")
-    string = [bit(payload, j) for j in range(8 * len(payload))]
-    expect(not any(string[searched_all:]), "padding of the supermask")
+    counts = [(math.prod(shape) - pruned - locked, kept - locked) for _, shape, _, _, pruned, locked, kept in rows]
+    if header["codec"] == "raw":
+        string = raw_bits(payload, sum(searched for searched, _ in counts))
+    else:
+        string = rans_bits(payload, header, counts)
 
     masks, supermask, weights, begin = [], [], [], 0
     for layer, (name, shape, T_p, T_f, pruned, locked, kept) in enumerate(rows):

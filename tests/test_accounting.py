@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from sltpack.accounting import account, entropy_bits
 from sltpack.container import Container, encode
-from sltpack.header import ModelSpec, Ratios, Seeds
+from sltpack.header import CODECS, ModelSpec, Ratios, Seeds
 from sltpack.sources import make_source
 from sltpack.tickets import Ticket
 
 SHAPES = {"conv1": (8, 3, 3, 3), 'the-"last"-\\-läyer': (10, 40), "linear": (5, 10)}
 
 
-def container_of(about: dict[str, str] | None = None, prune: float = 0.25, lock: float = 0.25) -> Container:
+def container_of(
+    about: dict[str, str] | None = None, prune: float = 0.25, lock: float = 0.25, codec: str = "raw"
+) -> Container:
     seeds = Seeds(2**64 - 1, 7)
     source = make_source(ModelSpec("test", {}), SHAPES, "ku", "none", seeds, Ratios("epl", prune, lock))
     random = np.random.default_rng(1)
@@ -28,7 +30,7 @@ def container_of(about: dict[str, str] | None = None, prune: float = 0.25, lock:
         random.random(layer.searched) < density for layer, density in zip(source.layers, (0.1, 0.5, 1.0), strict=True)
     ]
     buffers = {"norm.mean": np.zeros(8, np.float32), "norm.variance": np.ones((2, 4), np.float16)}
-    return Ticket.create(source, masks, buffers, about or {}).to_container()
+    return Ticket.create(source, masks, buffers, about or {}).to_container(codec)
 
 
 def between(data: bytes, start: bytes, stop: bytes) -> bytes:
@@ -36,23 +38,31 @@ def between(data: bytes, start: bytes, stop: bytes) -> bytes:
     return data[begin : data.index(stop, begin)]
 
 
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("about", [{}, {"data": 'a "set"\n', "classes": '["één","two"]'}])
-def test_each_part_is_what_stands_in_the_file(about: dict[str, str]) -> None:
-    container = container_of(about)
+def test_each_part_is_what_stands_in_the_file(about: dict[str, str], codec: str) -> None:
+    container = container_of(about, codec=codec)
     data = encode(container)
     found = account(container)
     assert found.file_bits == 8 * len(data)
     assert sum(found.parts.values()) == found.file_bits
     parts = {name: bits // 8 for name, bits in found.parts.items()}
     assert parts == {
-        "supermask": -(-found.searched // 8),
+        "supermask": len(container.supermask),
         "buffers": 8 * 4 + 8 * 2,
         "layer_table": len(between(data, rb"\"layers\":", rb",\"codec\":")),
         "seeds": len(between(data, rb"\"seeds\":", rb",\"ratios\":")),
         "digests": 2 * len(hashlib.sha256().hexdigest()),
         "about": len(between(data, rb"\"about\":", b'","file_sha256"')) - len(b"}"),
+        "tensor_table": len(between(data, b'"},"buffer.', b"}}")) + len(b'"buffer.}'),
         "container": parts["container"],
     }
+
+
+def test_bits_a_searched_weight() -> None:
+    raw, coded = account(container_of(codec="raw")), account(container_of(codec="rans"))
+    assert raw.supermask_bits == raw.parts["supermask"] == 8 * -(-raw.searched // 8)
+    assert coded.supermask_bits == coded.parts["supermask"] >= coded.entropy_bits
 
 
 def test_counts_are_those_of_the_layers() -> None:

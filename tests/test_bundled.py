@@ -9,7 +9,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from sltpack import bundled, container, load, save
+from sltpack import bundled, load, save
+from sltpack.accounting import account
 from sltpack_cli.main import cli
 
 
@@ -31,8 +32,10 @@ def test_conv6_cifar10_is_what_the_pages_say() -> None:
     source = ticket.source
     assert (source.model.name, source.init, source.scale) == ("conv6", "skc", "layer")
     assert (source.size, source.searched, source.kept) == (2261184, 1130592, 1130592)
-    size = len(container.encode(ticket.to_container()))
-    assert size < 143_000
+    found = account(ticket.to_container())
+    assert found.file_bits == 8 * bundled.locate("conv6-cifar10").stat().st_size < 8 * 136_000
+    assert found.supermask_bits <= 1.001 * found.entropy_bits + 8 * 64
+    assert found.file_bits - found.supermask_bits <= 8 * 1192  # all of it what the header has to say, as text
     root = Path(__file__).parents[1]
     shown = CliRunner().invoke(cli, ["info", "conv6-cifar10"], terminal_width=100).stdout
     capture = (

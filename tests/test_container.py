@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sltpack
-from sltpack import accounting, container, header
+from sltpack import accounting, classes, container, header, payloads
 from sltpack.container import FINGERPRINT, Buffer, Container, decode, encode, file_order, fingerprint
 from sltpack.errors import FormatError, LimitError, RequestError, SltpackError
 from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
@@ -318,6 +318,92 @@ def test_every_bit_of_the_header_and_thousands_of_the_rest() -> None:
         refusal(flipped(data, bit))
 
 
+def coded_ticket() -> Ticket:
+    """A ticket with a layer that is coded and one that is divided by its weights."""
+    layers = (Layer("first", (50, 30), 0, 0, 0, 0, 0), Layer("second", (20, 40), 0, 0, 0, 0, 0))
+    source = Source(ModelSpec("m", {}), "ku", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), layers)
+    first = np.random.default_rng(5).random(1500) < 0.1
+    return Ticket.create(source, [first, classes.of_layer(source, 1) > 11], {}, {})
+
+
+def test_every_bit_and_every_length_of_a_coded_file() -> None:
+    packed = coded_ticket().to_container()
+    assert packed.header.codec == "rans"
+    assert payloads.take_apart(packed.supermask, packed.header.source, "test").ways == ("coded", "divided")
+    data = encode(packed)
+    for bit in range(8 * len(data)):
+        refusal(flipped(data, bit))
+    for length in range(len(data)):
+        refusal(data[:length])
+
+
+def test_a_coded_supermask_that_is_cut_or_changed_under_a_right_digest() -> None:
+    """The container refuses wrong lengths, the codec what does not end as it has to; the weights' digest tells the rest."""
+    ticket = coded_ticket()
+    packed = ticket.to_container()
+    whole = packed.supermask
+    for length in range(len(whole)):
+        assert refusal(encode(replace(packed, supermask=whole[:length]))).remedy == ANEW[2:]
+    told = 0
+    for bit in range(8 * len(whole)):
+        data = encode(replace(packed, supermask=flipped(whole, bit)))
+        try:
+            found = Ticket.from_container(decode(data, "file.slt"), "file.slt")
+        except FormatError:
+            told += 1
+            continue
+        with pytest.raises(FormatError, match="expected weights with the SHA-256"):
+            found.check(found.digest())
+    assert told > 0.98 * 8 * len(whole)
+
+
+def test_a_coded_supermask_is_checked_before_it_is_decoded() -> None:
+    packed = coded_ticket().to_container()
+    with pytest.raises(
+        FormatError, match=r"^file.slt: expected at least 1 lanes in the supermask, found 0; the file is"
+    ):
+        decode(encode(replace(packed, supermask=bytes(19))), "file.slt")
+
+
+def test_a_small_coded_file_that_asks_for_much() -> None:
+    """Twice the bytes of the supermask that the header tells of, at most, before a lack of words is seen."""
+    shape = (2**12, 2**12)
+    no_lanes_worth = (1).to_bytes(2, "little") + b"\0" + (2**40).to_bytes(8, "little")
+    for kept in (2**10, 2**20, 2**22):
+        packed = decode(forge(slt(layers=[row(shape=shape, kept=kept)], codec="rans"), body=no_lanes_worth))
+        tracemalloc.start()
+        with pytest.raises(FormatError, match="expected more words in the supermask, found only 0"):
+            Ticket.from_container(packed, "file.slt")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2 * 2**24 // 8 + 2**18
+
+
+def test_a_small_file_has_no_weights_drawn_for_its_supermask() -> None:
+    """Not one position of a divided layer takes less than 1/256 of a bit."""
+    divided = row(shape=(2**14, 2**14), kept=2**20)
+    body = (1).to_bytes(2, "little") + b"\1\x80\x80" + (2**40).to_bytes(8, "little")
+    error = refusal(forge(slt(layers=[divided], codec="rans"), body=body))
+    assert error.expected == "131072 bytes of states and words for 268435456 searched weights in the supermask, or more"
+    assert error.found == "8"
+
+
+@pytest.mark.parametrize("init", header.INITS)
+def test_the_shortest_divided_supermask_is_read(init: str) -> None:
+    """All bits of each class are alike, so that they take the least that there is."""
+    layer = Layer("a", (600, 1000), 0, 0, 0, 0, 0)
+    source = Source(ModelSpec("m", {}), init, "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), (layer,))
+    of_each = classes.of_layer(source, 0)
+    for bits in (of_each == 0, of_each > 0):
+        ticket = Ticket.create(source, [bits], {}, {})
+        packed = ticket.to_container("rans")
+        assert payloads.take_apart(packed.supermask, packed.header.source, "test").ways == (payloads.DIVIDED,)
+        found = Ticket.from_container(decode(encode(packed)), "test")
+        assert found.supermask == ticket.supermask
+        least = layer.size // payloads.BITS_BYTE
+        assert least < len(packed.supermask) < 3 * least
+
+
 def test_every_bit_of_a_file_with_buffers() -> None:
     """`file_sha256` does not cover the buffers' names; the fingerprint of them, in the slt entry, does."""
     data = ticket_with(81, buffers=True)
@@ -355,7 +441,7 @@ def test_the_digest_is_compared() -> None:
         ),
         (
             forge(slt(codec="arithmetic")),
-            "file.slt: the codec: expected raw, found 'arithmetic'; read the file with a newer sltpack, or get it anew",
+            "file.slt: the codec: expected raw or rans, found 'arithmetic'; read the file with a newer sltpack, or get it anew",
         ),
         (
             forge(slt(init="normal")),

@@ -13,11 +13,14 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load as load_safetensors
 
-from sltpack import container, header
+from sltpack import blocks, codecs, container, header, payloads, rans
 from sltpack.container import Container
 from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
+from sltpack.supermask import Supermask
 from sltpack.tickets import Ticket
 
+PIECES = ("de7b0f", "69", "000c0000000000000000000002", "2dfdaa3438")
+"""The four layers of the page's example of the codec rans."""
 PAGE = (Path(__file__).parents[1] / "docs" / "format.md").read_text(encoding="utf-8")
 
 
@@ -87,6 +90,30 @@ def ticket_of_the_page(names: dict[str, Any]) -> Ticket:
     layer = Layer("linear", (2, 2), 0, 0, 0, 0, 0)
     source = Source(ModelSpec("example:tiny", {}), "skc", "layer", Seeds(7, 8), Ratios("epl", 0.0, 0.0), (layer,))
     return Ticket.create(source, [np.array([0, 1, 1, 0], np.bool_)], {}, {})
+
+
+def test_payload_of_rans_is_what_sltpack_writes_and_reads(names: dict[str, Any]) -> None:
+    bits = [
+        np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), bitorder="little").view(np.bool_) for text in PIECES
+    ]
+    lengths = (20, 8, 100, 40)
+    masks = [of_layer[:length] for of_layer, length in zip(bits, lengths, strict=True)]
+    layers = tuple(
+        Layer(f"layer{n}", (n, 1), 0, 0, 0, 0, int(mask.sum())) for n, mask in zip(lengths, masks, strict=True)
+    )
+    source = Source(ModelSpec("m", {}), "skc", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), layers)
+    assert [layer.kept for layer in layers] == [16, 4, 3, 21]
+    supermask = Supermask.from_layers(masks)
+    assert codecs.encode("rans", supermask, source) == ("rans", names["payload"])
+    assert codecs.decode("rans", names["payload"], source, "page") == supermask
+
+
+def test_constants_of_rans() -> None:
+    assert f"1 + floor(4 W / {payloads.LANE_SPAN})" in PAGE
+    assert f"floor(D / {payloads.BITS_BYTE}) bytes" in PAGE
+    assert {f"C = {count}" for count in payloads.CLASSES.values()} == set(re.findall(r"C = \d+", PAGE))
+    assert f"z <= 7 * 2^{blocks.SHARE_BITS - 3}" in PAGE and 7 << (blocks.SHARE_BITS - 3) == blocks.SPARSE
+    assert f"each class, in units of 1/{rans.SHARE_UNITS}" in PAGE
 
 
 def test_whole_file_is_what_sltpack_writes(names: dict[str, Any]) -> None:

@@ -246,7 +246,7 @@ def test_one_wrong_value(
     [
         ("init", "init", "ku or skc"),
         ("scale", "scale", "none or layer or global"),
-        ("codec", "the codec", "raw"),
+        ("codec", "the codec", "raw or rans"),
     ],
 )
 @pytest.mark.parametrize("value", ["other", "", "KU", None, 1, ["raw"], {}])

@@ -22,9 +22,25 @@ from sltpack import tickets
 from sltpack.header import ModelSpec, Ratios, Seeds
 from sltpack.sources import make_source
 
-PLAIN = ("presets", "errors", "files", "kinds", "header", "header_reader", "container", "accounting", "bundled")
+PLAIN = (
+    *("presets", "errors", "files", "kinds", "header", "header_reader", "payloads", "container", "accounting"),
+    "bundled",
+)
 """These know neither numpy nor torch, so that `sltpack info` answers at once."""
-NUMERIC = ("streams", "initializers", "ratios", "freezing", "sources", "supermask", "codecs", "tickets")
+NUMERIC = (
+    "streams",
+    "initializers",
+    "ratios",
+    "freezing",
+    "sources",
+    "supermask",
+    "lanes",
+    "blocks",
+    "classes",
+    "rans",
+    "codecs",
+    "tickets",
+)
 """These know numpy."""
 RUNNING = (
     "progress",

@@ -12,18 +12,30 @@ from sltpack import load, save
 from sltpack.checkpoints import Checkpoint
 from sltpack.container import read
 from sltpack.errors import FormatError, RequestError
+from sltpack.header import CODECS
 from sltpack.packing import Digests, Unpacked, pack, unpack, verify
 from sltpack.search import BEST
 
 
-def test_pack_verify_unpack(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+@pytest.mark.parametrize("codec", ["auto", *CODECS])
+def test_pack_verify_unpack(run: tuple[Path, Checkpoint], tmp_path: Path, codec: str) -> None:
     path, weights = tmp_path / "t.slt", tmp_path / "w.safetensors"
-    account = pack(run[0] / BEST, path)
+    account = pack(run[0] / BEST, path, codec=codec)
+    assert read(path).header.codec == codec or codec == "auto"
     assert account.file_bits == 8 * path.stat().st_size == sum(account.parts.values())
     ticket = load(path)
     assert verify(path) == Digests(read(path).file_sha256, ticket.weights_sha256)
     assert unpack(path, weights) == Unpacked(len(ticket.state()), ticket.source.size, ticket.weights_sha256)
     assert set(load_file(weights)) == set(ticket.state())
+
+
+def test_auto_is_the_smallest_and_all_give_the_same_ticket(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    sizes = {
+        codec: pack(run[0] / BEST, tmp_path / f"{codec}.slt", codec=codec).file_bits for codec in ("auto", *CODECS)
+    }
+    assert sizes["auto"] == min(sizes.values()) < sizes["raw"]
+    tickets = [load(tmp_path / f"{codec}.slt") for codec in sizes]
+    assert len({ticket.supermask for ticket in tickets}) == len({ticket.weights_sha256 for ticket in tickets}) == 1
 
 
 def test_an_output_that_exists_is_told_before_anything_is_read(tmp_path: Path) -> None:

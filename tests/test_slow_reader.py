@@ -7,6 +7,8 @@ import importlib.util
 import json
 import math
 import struct
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sltpack
-from sltpack import bundled, container, freezing
+from sltpack import bundled, classes, container, freezing, header, payloads
 from sltpack.errors import FormatError
 from sltpack.header import ModelSpec, Ratios, Seeds, Source
 from sltpack.ratios import Counts
@@ -24,6 +26,8 @@ from sltpack.tickets import Ticket
 
 GOLDEN = Path(__file__).with_name("golden") / "two-layers.slt"
 GOLDEN_SHA256 = "c69e1149db84b9a7de6ff1159970d39b2bb0b1e82c36d885c4227920eb1d5c78"
+CODED = GOLDEN.with_name("coded.slt")
+CODED_SHA256 = "4610a52b6c39f1691baae759179a7e19619ace9f253cdfe0571a37e6e7d420c2"
 REMADE = "a missing or changed golden file is a fault, never made anew: files out there have to be read for ever"
 
 
@@ -108,9 +112,24 @@ def compare(ticket: Ticket, data: bytes) -> None:
 @given(tickets())
 @settings(deadline=None, derandomize=True, max_examples=150)
 def test_both_readers_find_the_same_bits(ticket: Ticket) -> None:
-    data = container.encode(ticket.to_container())
-    compare(ticket, data)
-    compare(Ticket.from_container(container.decode(data), "test"), data)
+    for codec in header.CODECS:
+        data = container.encode(ticket.to_container(codec))
+        compare(ticket, data)
+        compare(Ticket.from_container(container.decode(data), "test"), data)
+
+
+@pytest.mark.parametrize("init", ["ku", "skc"])
+def test_both_readers_find_the_same_bits_in_layers_divided_by_their_weights(init: str) -> None:
+    table = {"conv": (16, 9, 3, 3), "linear": (10, 60)}
+    counts = [Counts(math.prod(shape) // 4, math.prod(shape) // 4) for shape in table.values()]
+    layers = freezing.freeze(5, list(table), list(table.values()), counts)
+    source = Source(ModelSpec("example", {}), init, "layer", Seeds(4, 5), Ratios("epl", 0.25, 0.25), layers)
+    of_each = [classes.of_layer(source, index) for index in range(len(layers))]
+    highest = payloads.CLASSES[init] // 2
+    ticket = Ticket.create(source, [(those >= highest) & (np.arange(those.size) % 7 > 0) for those in of_each], {}, {})
+    packed = ticket.to_container("rans")
+    assert set(payloads.take_apart(packed.supermask, ticket.source, "test").ways) == {payloads.DIVIDED}
+    compare(ticket, container.encode(packed))
 
 
 @pytest.mark.parametrize("scale", ["none", "layer", "global"])
@@ -201,6 +220,52 @@ def test_golden_file_is_read_by_both_and_written_again(tmp_path: Path) -> None:
     }
     sltpack.save(ticket, tmp_path / "copy.slt")
     assert (tmp_path / "copy.slt").read_bytes() == data
+
+
+def test_golden_coded_file_is_read_by_both_and_written_again(tmp_path: Path) -> None:
+    """Its layers are divided, coded by one density, and raw."""
+    assert CODED.is_file(), REMADE
+    data = CODED.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == CODED_SHA256, REMADE
+    ticket = sltpack.load(CODED)
+    compare(ticket, data)
+    assert (
+        ticket.digest() == ticket.weights_sha256 == "4244426bd07ffb82bebc0e29ff307c8886974d9249e5e20fc42883353cb008c6"
+    )
+    packed = container.read(CODED)
+    ways = payloads.take_apart(packed.supermask, packed.header.source, CODED).ways
+    assert ways == (payloads.DIVIDED, payloads.CODED, payloads.RAW)
+    sltpack.save(ticket, tmp_path / "copy.slt")
+    assert (tmp_path / "copy.slt").read_bytes() == data
+
+
+def coded_by_hand(payload: bytes) -> bytes:
+    """The golden coded file with another supermask, its lengths and file_sha256 right."""
+    packed = container.read(CODED)
+    return container.encode(replace(packed, supermask=payload))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data[:1], "length of the supermask"),
+        (lambda data: data[:-1], "length of the supermask"),
+        (lambda data: data[:-4], "too few words"),
+        (lambda data: data + bytes(4), "words behind the last layer"),
+        (lambda data: bytes(2) + data[2:], "number of lanes"),
+        (lambda data: data[:2] + bytes([data[2] | 8]) + data[3:], "flags behind the last layer"),
+        (lambda data: data[:3] + bytes(1) + data[4:], "share of a class"),
+        (lambda data: data[:19] + bytes([data[19] ^ 0x80]) + data[20:], "padding of the supermask"),
+        (lambda data: data[:24] + bytes(4) + data[28:], "a state below 2"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "too few words"),
+    ],
+)
+def test_the_slow_reader_and_ours_refuse_coded_supermasks(change: Callable[[bytes], bytes], message: str) -> None:
+    data = coded_by_hand(change(container.read(CODED).supermask))
+    with pytest.raises(slow_reader.SlowReaderError, match=message):
+        slow_reader.read(data)
+    with pytest.raises(FormatError):
+        Ticket.from_container(container.decode(data, "file.slt"), "file.slt")
 
 
 def test_the_tickets_of_the_package_are_read_in_plain_integers() -> None:

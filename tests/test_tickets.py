@@ -220,7 +220,7 @@ def test_a_digest_that_does_not_hold() -> None:
 
 
 def test_ones_that_are_in_another_layers_part() -> None:
-    packed = ticket_of().to_container()
+    packed = ticket_of().to_container("raw")
     layers = list(packed.header.source.layers)
     first, second = NUMBERS["nothing frozen"], NUMBERS["some of each"]
     ones = layers[first].kept

@@ -106,6 +106,22 @@ def test_info_for_people(packed: Path) -> None:
     assert max(map(len, shown.splitlines())) < 130
 
 
+@pytest.mark.parametrize("codec", ["raw", "rans"])
+def test_a_codec_that_is_asked_for(run: tuple[Path, Checkpoint], tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "model.slt"
+    sltpack("pack", run[0] / BEST, "-o", path, "--codec", codec)
+    info = json.loads(sltpack("info", path, "--json").stdout)
+    assert info["codec"] == codec
+    each = info["supermask_bits"] / info["searched"]
+    assert (each < 1) == (codec == "rans")
+    shown = sltpack("info", path).stdout
+    assert f"supermask      {info['supermask_bits']:>13,} bits, {each:.3f} a searched weight\n" in shown
+    assert f"codec {codec}\n" in shown
+    assert f"weights_sha256 {load(path).weights_sha256}\n" in sltpack("verify", path).stdout
+    sltpack("unpack", path, "-o", tmp_path / "weights.safetensors")
+    sltpack("infer", path, "--data", "digits", "--limit", 10)
+
+
 def test_pack_in_json_with_half_buffers(tmp_path: Path, digits: DataSet) -> None:
     folder = tmp_path / "run"
     options = ("--model", "resnet18", "--width", 0.05, "--data", "digits", "--epochs", 1, "--batch-size", 512)
