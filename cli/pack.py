@@ -45,20 +45,20 @@ def command(
       sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
       sltpack pack runs/conv6/ckpt.pt -o plain.slt --codec raw
     """
-    from sltpack import container
     from sltpack.packing import pack
 
     from .output import print_parts
 
     packed = pack(checkpoint, output, half_buffers=buffers == "f16", codec=codec, force=force, max_weights=max_weights)
+    file = packed.account
     if as_json:
-        click.echo(json.dumps({"file": str(output), "file_bits": packed.file_bits, "parts": packed.parts}))
+        told = {"file": str(output), "file_bits": file.file_bits, "parts": file.parts, "validated": packed.validated}
+        click.echo(json.dumps(told))
     else:
-        print_parts(str(output), packed)
-    epochs = container.read(output, max_weights).header.about.get("epochs", "")
-    if epochs.startswith("0 of "):
+        print_parts(str(output), file)
+    if not packed.validated:
         click.echo(
-            f"note: the search was stopped in its first epoch ({epochs} whole), and what it found was never validated; "
+            "note: the search was stopped in its first epoch, and what it found was never validated; "
             "sltpack search --resume goes on",
             err=True,
         )

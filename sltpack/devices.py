@@ -7,11 +7,12 @@ import torch
 from .errors import RequestError
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, sparse: bool = False) -> torch.device:
     """Gives the device of a name.
 
     Args:
         name: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
+        sparse: whether it has to know sparse matrices, as graphs need, which "mps" does not.
 
     Returns:
         The device.
@@ -19,13 +20,14 @@ def choose_device(name: str) -> torch.device:
     Raises:
         RequestError: there is no such device here, or no such name.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available() and not sparse, "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
     if not present.get(name, False):
         raise RequestError(
             f"--device {name}",
-            expected="a device of this machine: " + ", ".join(kind for kind, there in present.items() if there),
+            expected=("a device of this machine for graphs: " if sparse else "a device of this machine: ")
+            + ", ".join(kind for kind, there in present.items() if there),
             found=name,
             remedy="choose one of these or auto",
         )

@@ -29,6 +29,19 @@ class Digests:
 
 
 @dataclass(frozen=True)
+class Packed:
+    """What was written into a `.slt` file.
+
+    Attributes:
+        account: where its bits go.
+        validated: whether a whole epoch of the search was measured; otherwise it was stopped in its first.
+    """
+
+    account: Account
+    validated: bool
+
+
+@dataclass(frozen=True)
 class Unpacked:
     """What was written into a file of weights.
 
@@ -51,7 +64,7 @@ def pack(
     codec: str = AUTO,
     force: bool = False,
     max_weights: int = MAX_WEIGHTS,
-) -> Account:
+) -> Packed:
     """Packs a search's checkpoint into a `.slt` file, as `save` does.
 
     Args:
@@ -63,7 +76,7 @@ def pack(
         max_weights: the most weights that the checkpoint may ask for.
 
     Returns:
-        Where the bits of the file go.
+        What was written.
 
     Raises:
         RequestError: the file exists, or there is no such checkpoint.
@@ -73,9 +86,9 @@ def pack(
     from . import checkpoint_reader  # it starts torch, which verify does without
 
     require_free(path, checkpoint, force=force)
-    ticket = checkpoint_reader.load(checkpoint, max_weights).ticket(half_buffers=half_buffers)
-    save(ticket, path, force=force, codec=codec)
-    return account(container.read(path, max_weights))
+    found = checkpoint_reader.load(checkpoint, max_weights)
+    save(found.ticket(half_buffers=half_buffers), path, force=force, codec=codec)
+    return Packed(account(container.read(path, max_weights)), found.metrics["epoch"] > 0)
 
 
 def unpack(

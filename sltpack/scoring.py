@@ -160,7 +160,7 @@ def score_on(
     require_positive("--batch-size", batch_size)
     if predictions is not None:
         require_free(predictions, locate(file), force=force)
-    place_to_run = choose_device(device)
+    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     begin = time.perf_counter()
     network = open_network(file, builder, max_weights)
     model = network.model.to(place_to_run)

@@ -20,7 +20,7 @@ from sltpack.search import BEST
 @pytest.mark.parametrize("codec", ["auto", *CODECS])
 def test_pack_verify_unpack(run: tuple[Path, Checkpoint], tmp_path: Path, codec: str) -> None:
     path, weights = tmp_path / "t.slt", tmp_path / "w.safetensors"
-    account = pack(run[0] / BEST, path, codec=codec)
+    account = pack(run[0] / BEST, path, codec=codec).account
     assert read(path).header.codec == codec or codec == "auto"
     assert account.file_bits == 8 * path.stat().st_size == sum(account.parts.values())
     ticket = load(path)
@@ -31,7 +31,8 @@ def test_pack_verify_unpack(run: tuple[Path, Checkpoint], tmp_path: Path, codec:
 
 def test_auto_is_the_smallest_and_all_give_the_same_ticket(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
     sizes = {
-        codec: pack(run[0] / BEST, tmp_path / f"{codec}.slt", codec=codec).file_bits for codec in ("auto", *CODECS)
+        codec: pack(run[0] / BEST, tmp_path / f"{codec}.slt", codec=codec).account.file_bits
+        for codec in ("auto", *CODECS)
     }
     assert sizes["auto"] == min(sizes.values()) < sizes["raw"]
     tickets = [load(tmp_path / f"{codec}.slt") for codec in sizes]

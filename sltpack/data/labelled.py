@@ -179,6 +179,9 @@ def require_enough(data: DataSet) -> None:
             found=f"{len(data.train)} and {len(data.test)}",
             remedy="add images",
         )
+    for name, part in data.parts.items():
+        if not len(part):
+            raise DataError("data", expected=f"something in its part {name}", found="nothing", remedy="add to it")
 
 
 def _in_words(shape: tuple[int, ...]) -> str:

@@ -28,7 +28,7 @@ def require_fitting(source: Source, data: DataSet) -> None:
         DataError: there are too few.
     """
     _, classes, shape = describe(source.model)
-    for part in (data.train, data.test):
+    for part in data.parts.values():
         labelled.require_fitting(part, shape, classes, f"model {source.model.name}")
     labelled.require_enough(data)
 

@@ -25,7 +25,7 @@ LAST = "last.pt"
 METRICS = "metrics.jsonl"
 """One line an epoch."""
 _MAY_DIFFER = ("date", "sltpack")
-_IN_WORDS = {"train_sha256": "training images", "test_sha256": "test images"}
+_IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
 
 _PUT_BACK = "put it back, or choose another folder"
@@ -91,7 +91,7 @@ def load_last(
             found=", ".join(last.memory) or "nothing",
             remedy="put the right file back, or choose another folder",
         )
-    if not history:
+    if not history and not (folder / BEST).exists():
         return last
     if not (folder / BEST).exists():
         raise RequestError(folder / BEST, expected="the best state so far", found="no such file", remedy=_PUT_BACK)
@@ -162,12 +162,19 @@ def _load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> 
     for name in ours:
         if name in _MAY_DIFFER or ours[name] == theirs.get(name):
             continue
+        if name not in theirs:
+            raise RequestError(
+                path,
+                expected="a run of this version of sltpack",
+                found=f"one of an older version, which knew no {in_words(name)}",
+                remedy=f"its {BEST} can be packed or run; begin anew in another folder",
+            )
         if name in _IN_WORDS:
             raise RequestError(
                 path,
                 expected=f"the {in_words(name)} that the run began with",
                 found="others",
-                remedy="put the pictures back as they were, or choose another folder",
+                remedy="put the data back as they were, or choose another folder",
             )
         raise RequestError(
             f"{path}: {name}",

@@ -28,13 +28,14 @@ from ..layers import (
     forget_statistics,
     restore_buffers,
 )
-from ..models import build, try_out
+from ..models import build, takes_graph, try_out
 from ..progress import Bar, bar
 from ..sources import searched_kept
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .edge_popup import EdgePopup, first_scores
 from .events import Events, require_tensorboard
-from .folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused, write_metrics
+from .folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
+from .keeper import Keeper
 from .run import Interrupted, Place, Run, steps_of
 from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
@@ -44,8 +45,6 @@ from .weight_training import WeightTraining
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
-_SAVE_AFTER = 8
-"""The fewest steps between two writings of the folder, which on a small graph take as long as some steps."""
 
 
 def search(
@@ -65,7 +64,8 @@ def search(
 
     Args:
         source: the source network.
-        data: training images, split 4:1 for validation, and test images, which are looked at once, at the end.
+        data: what trains, what validates, or else a fifth of the former, and the test part, which is looked at once, at
+            the end.
         settings: of the search.
         folder: where the checkpoints and metrics go; made where it is missing.
         device: where the work is done.
@@ -80,7 +80,7 @@ def search(
 
     Raises:
         RequestError: the sparsity cannot be reached, the folder holds a run already, or one of other settings.
-        MismatchError: the images do not fit the model.
+        MismatchError: the data do not fit the model.
         DataError: there are too few.
         SltpackError: the loss is no longer a number.
         Interrupted: by Ctrl-C; a usable checkpoint is left.
@@ -157,14 +157,17 @@ def _run(
     team, folder, device = place.team, place.folder, place.device
     if settings.precision == "auto":
         # A graph has few nodes that train, and its network products that are sparse, in float32 in any case.
-        half = len(data.train.shape) == 3 and multiplies_bfloat16(device)
+        half = not takes_graph(source.model) and multiplies_bfloat16(device)
         settings = replace(settings, precision="bfloat16" if half else "float32")
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
     _require_share(team, settings.batch_size, data.training_size)
 
+    began_here = False
+
     def begun() -> Kept:
+        nonlocal began_here
         if place.tensorboard:
             require_tensorboard()
         if place.resume:
@@ -173,6 +176,7 @@ def _run(
             return load_last(folder, method.load, source, everything, buffers(model))
         require_unused(folder)
         make_folder(folder)
+        began_here = True
         start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
         for name in (LAST, BEST):
             start.save(folder / name)
@@ -196,7 +200,7 @@ def _run(
         return _finish(run, data.test)
     except SltpackError as error:
         # A full disk takes nothing away: once there is room, --resume goes on.
-        if team.leads and not history and not isinstance(error, OutputError):
+        if began_here and not history and not isinstance(error, OutputError):
             forget(folder)
         raise
     except KeyboardInterrupt as error:
@@ -204,44 +208,27 @@ def _run(
             folder,
             expected=f"{settings.epochs} epochs",
             found=f"{len(history)}",
-            remedy=f"{BEST} holds {_best_so_far(history)}; the same command with --resume goes on",
+            remedy=f"{BEST} holds the best so far; the same command with --resume goes on",
         ) from error
 
 
-def _best_so_far(history: list[dict[str, float]]) -> str:
-    return "the best so far" if history else "what the first epoch had found"
-
-
 def _epochs(run: Run, history: list[dict[str, float]]) -> None:
-    total, folder, leads = run.settings.epochs, run.place.folder, run.team.leads
-    if leads:
-        write_metrics(folder, history)  # a run that was killed may have left it behind by a line
-    events = Events(folder if run.place.tensorboard and leads else None, history)
-    often = -(-_SAVE_AFTER // run.steps)
-    better: Kept | None = None  # than what the folder holds
+    total = run.settings.epochs
+    keeper = Keeper(run, history)
+    events = Events(run.place.folder if run.place.tensorboard and run.team.leads else None, history)
     try:
         with bar(run.name, run.steps * total, run.steps * len(history)) as running:
             for epoch in range(len(history), total):
-                best = max((entry["validation_accuracy"] for entry in history), default=-1.0)
-                words = f"epoch {epoch + 1}/{total}" + (f" best {best:.3f}" if history else "")
+                words = f"epoch {epoch + 1}/{total}" + (f" best {keeper.best:.3f}" if history else "")
                 trained = _epoch(run, epoch, running, words)
                 require_finite_buffers(epoch, run.model)
                 measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
-                history.append(measured)
-                metrics = {**measured, "history": list(history)}
-                if leads and measured["validation_accuracy"] > best:
-                    better = run.state(metrics)
-                if leads and ((epoch + 1) % often == 0 or epoch + 1 == total):
-                    if better is not None:
-                        better.save(folder / BEST)
-                        better = None
-                    run.state(metrics, run.stepper.memory()).save(folder / LAST)
-                    write_metrics(folder, history)
+                keeper.note(measured)
                 events.add(measured)
     except (KeyboardInterrupt, SltpackError) as error:
-        if leads and better is not None:
-            better.save(folder / BEST)
-        elif leads and not history and isinstance(error, KeyboardInterrupt):
+        if history:
+            keeper.write()
+        elif run.team.leads and isinstance(error, KeyboardInterrupt) and not keeper.has_measured:
             _save_begun(run)
         raise
 
@@ -309,7 +296,7 @@ def _require_share(team: Team, batch_size: int | None, count: int) -> None:
 
 
 def _finish(run: Run, test: Labelled) -> Kept:
-    """Looks at the test images with the best state, once."""
+    """Looks at the test part with the best state, once."""
     best = run.team.from_leader(lambda: run.method.load(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:
         return best

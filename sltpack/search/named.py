@@ -80,7 +80,7 @@ def search_on(
     """
     of_layers = _ratios(ratios, settings.sparsity, freeze, prune, lock)
     seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
-    place_to_run = choose_device(device)
+    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
         loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
         scale = default_scale(init) if scale is None else scale
@@ -141,7 +141,7 @@ def train_on(
         SltpackError: as `sltpack.search.train` and `sltpack.data.load`.
     """
     seeds = Seeds(settings.seed if weight_seed is None else weight_seed, 0)
-    place_to_run = choose_device(device)
+    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
         loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
         source, builder = _source(model, loaded, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
@@ -188,6 +188,7 @@ def _noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict
     return {
         "data": data_name.partition(":")[0],
         "train_sha256": loaded.train.sha256(),
+        "validation_sha256": None if loaded.validation is None else loaded.validation.sha256(),
         "test_sha256": loaded.test.sha256(),
         "class_names": list(loaded.train.classes),
         "image_size": image_size,

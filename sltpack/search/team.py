@@ -131,7 +131,9 @@ class Team:
         Args:
             model: the model, with the same weights in all processes; its BatchNorm layers take their statistics over
                 the whole batch from then on. Other layers that keep buffers while they train, a BatchNorm with a
-                forward pass of its own among them, see a process's share, and go on from the leader's in each step.
+                forward pass of its own among them, see a process's share, and go on from the leader's in each step. On
+                a graph each process has all nodes: the statistics are the same, but for the correction of the running
+                variance by n / (n - 1), which counts the nodes of all.
             shape: of its input, where it may have weights that it does not use.
 
         Returns:

@@ -12,7 +12,7 @@ import torch
 from sltpack.data.labelled import DataSet
 from sltpack.errors import OutputError, RequestError
 from sltpack.header import Source
-from sltpack.search import METRICS, Interrupted, Settings, loop, search
+from sltpack.search import METRICS, Interrupted, Settings, keeper, search
 from sltpack.search.events import Events
 
 SourceMaker = Callable[..., Source]
@@ -49,7 +49,7 @@ def test_a_resumed_run_goes_on_in_its_curves(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "write_metrics", stopped)
+        patched.setattr(keeper, "write_metrics", stopped)
         with pytest.raises(Interrupted):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True, resume=True)

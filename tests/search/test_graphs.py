@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from safetensors.torch import save_file
 
 from sltpack import checkpoint_reader, data, load, save
 from sltpack.data.graphs import LabelledNodes, whole_graph
-from sltpack.errors import MismatchError, RequestError
+from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
 from sltpack.evaluation import predict
 from sltpack.inference import build, classify_files
 from sltpack.presets import of_recipe
@@ -115,21 +117,80 @@ def test_a_killed_search_goes_on_with_the_same_bits(
 def test_ctrl_c_keeps_a_better_ticket_that_was_not_yet_written(
     arxiv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    epoch = loops._epoch
-
-    def interrupted(run: Any, number: int, *others: Any) -> Any:
-        if number == 5:
-            raise KeyboardInterrupt
-        return epoch(run, number, *others)
-
-    monkeypatch.setattr(loops, "_epoch", interrupted)
+    monkeypatch.setattr(loops, "_epoch", stopping(5, KeyboardInterrupt))
     settings = Settings(sparsity=0.5, **GRAPH)
     with pytest.raises(Interrupted, match="stopped by Ctrl-C after 5 of 40 epochs"):
         search_on("gin", "ogbn-arxiv", tmp_path, settings, width=0.125, data_dir=arxiv)
     best = checkpoint_reader.load(tmp_path / BEST).metrics
     assert best["epoch"] > 0
     assert best["validation_accuracy"] == max(entry["validation_accuracy"] for entry in best["history"])
-    assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 0
+    assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 5
+
+
+def stopping(number: int, error: Any) -> Any:
+    """Gives an epoch that fails where it is that one."""
+    epoch = loops._epoch
+
+    def one(run: Any, which: int, *others: Any) -> Any:
+        if which == number:
+            raise error
+        return epoch(run, which, *others)
+
+    return one
+
+
+@pytest.mark.parametrize("stop", [0, 1])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), DataError("a", expected="b", found="c", remedy="d")])
+def test_a_best_ticket_outlives_a_kill_and_another_stop(
+    found: Path, arxiv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int, error: Exception
+) -> None:
+    settings = Settings(sparsity=0.5, precision="float32", **GRAPH)
+    arguments: dict[str, Any] = {"freeze": 0.5, "init": "ku", "width": 0.125, "data_dir": arxiv}
+    for number, folder in ((0, tmp_path / "begun"), (6, tmp_path / "run")):
+        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+            patched.setattr(loops, "_epoch", stopping(number, KeyboardInterrupt))
+            search_on("gin", "ogbn-arxiv", folder, settings, **arguments)
+    # As a kill leaves it that comes between the writing of the best state and of the last one.
+    shutil.copy(tmp_path / "begun" / LAST, tmp_path / "run" / LAST)
+    reached = checkpoint_reader.load(tmp_path / "run" / BEST).metrics["validation_accuracy"]
+    with monkeypatch.context() as patched, pytest.raises(SltpackError):
+        patched.setattr(loops, "_epoch", stopping(stop, error))
+        search_on("gin", "ogbn-arxiv", tmp_path / "run", settings, **arguments, resume=True)
+    assert checkpoint_reader.load(tmp_path / "run" / BEST).metrics["validation_accuracy"] == reached
+    search_on("gin", "ogbn-arxiv", tmp_path / "run", settings, **arguments, resume=True)
+    for name in (BEST, LAST):
+        ours, theirs = (checkpoint_reader.load(folder / name) for folder in (tmp_path / "run", found))
+        assert torch.equal(ours.scores, theirs.scores)
+        assert ours.metrics == theirs.metrics
+
+
+def test_another_validation_part_is_another_run(tmp_path: Path) -> None:
+    name = own_graph(tmp_path)
+    settings = Settings(sparsity=0.5, **{**GRAPH, "epochs": 2})
+    search_on("gin", name, tmp_path / "run", settings, width=0.05)
+    own_graph(tmp_path, shift=4)
+    with pytest.raises(RequestError) as caught:
+        search_on("gin", name, tmp_path / "run", settings, width=0.05, resume=True)
+    assert str(caught.value) == (
+        f"{tmp_path / 'run' / LAST}: expected the validation data that the run began with, found others; "
+        "put the data back as they were, or choose another folder"
+    )
+
+
+def own_graph(folder: Path, shift: int = 0) -> str:
+    """Writes a graph of 40 nodes, a quarter of which is in no part, and gives its name; `shift` moves validation."""
+    part = torch.arange(40) % 4  # of which 3 is none
+    validation = (part == 1) & (torch.arange(40) >= shift)
+    tensors = {
+        "edge_index": torch.randint(0, 40, (2, 90), generator=torch.Generator().manual_seed(0)),
+        "x": torch.randn(40, 6, generator=torch.Generator().manual_seed(0)),
+        "y": torch.where(part == 3, -1, torch.arange(40) % 3),
+        "train_mask": part == 0,
+        "val_mask": validation,
+        "test_mask": part == 2,
+    }
+    save_file(tensors, folder / "own.safetensors")
+    return f"graph:{folder / 'own.safetensors'}"
 
 
 def test_a_row_for_each_node(found: Path, arxiv: Path, tmp_path: Path) -> None:
@@ -150,15 +211,7 @@ def test_a_row_for_each_node(found: Path, arxiv: Path, tmp_path: Path) -> None:
 
 
 def test_nodes_in_no_part_have_a_row_too(tmp_path: Path) -> None:
-    part = torch.arange(40) % 4  # of which 3 is none
-    tensors = {
-        "edge_index": torch.randint(0, 40, (2, 90), generator=torch.Generator().manual_seed(0)),
-        "x": torch.randn(40, 6, generator=torch.Generator().manual_seed(0)),
-        "y": torch.where(part == 3, -1, torch.arange(40) % 3),
-        **{f"{name}_mask": part == number for number, name in enumerate(("train", "val", "test"))},
-    }
-    save_file(tensors, tmp_path / "own.safetensors")
-    name = f"graph:{tmp_path / 'own.safetensors'}"
+    name = own_graph(tmp_path)
     search_on("gin", name, tmp_path / "run", Settings(sparsity=0.5, **{**GRAPH, "epochs": 2}), width=0.05)
     score_on(tmp_path / "run" / BEST, name, predictions=tmp_path / "out.csv")
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as stream:
@@ -187,7 +240,7 @@ def test_the_commands(arxiv: Path, tmp_path: Path) -> None:
     shown = run("infer", str(tmp_path / "m.slt"), *place)
     assert "on ogbn-arxiv (test): accuracy 0." in shown
     assert "\ntrain 0." in shown
-    assert "600" not in shown
+    assert re.search(r"accuracy 0\.\d{4}, \d+ of 168\n", shown)
     assert "nodes a second" in shown
     told = json.loads(run("infer", str(tmp_path / "m.slt"), *place, "--json", "--split", "all"))
     assert told["nodes"] == 600

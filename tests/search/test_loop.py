@@ -23,7 +23,7 @@ from sltpack.evaluation import accuracy, predict
 from sltpack.header import Source
 from sltpack.inference import build
 from sltpack.layers import forget_statistics
-from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, loop, search, search_on, steps
+from sltpack.search import BEST, LAST, METRICS, Interrupted, Settings, checks, keeper, loop, search, search_on, steps
 from sltpack.search.edge_popup import first_scores
 from sltpack.search.steps import REMEMBERED, Stepper
 
@@ -93,9 +93,8 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
         with pytest.raises(Interrupted) as caught:
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
-        f"{tmp_path}: stopped by Ctrl-C after {whole_epochs} of 2 epochs; ckpt.pt holds "
-        + ("the best so far" if whole_epochs else "what the first epoch had found")
-        + "; the same command with --resume goes on"
+        f"{tmp_path}: stopped by Ctrl-C after {whole_epochs} of 2 epochs; ckpt.pt holds the best so far; "
+        "the same command with --resume goes on"
     )
     assert caught.value.exit_status == 130
     ticket = checkpoint_reader.load(tmp_path / BEST).ticket()
@@ -201,7 +200,7 @@ def test_the_rates_of_the_steps_go_on_over_a_stop(
 
     monkeypatch.setattr(torch.optim.SGD, "step", noting)
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "write_metrics", stopped)
+        patched.setattr(keeper, "write_metrics", stopped)
         with pytest.raises(Interrupted):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
@@ -272,7 +271,7 @@ def test_a_full_disk_in_the_first_epoch_takes_nothing_away(
             raise OutputError("metrics", expected="room", found="none", remedy="make some")
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "write_metrics", full)
+        patched.setattr(keeper, "write_metrics", full)
         with pytest.raises(OutputError):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 1
@@ -354,13 +353,13 @@ def test_other_pictures_on_resume_are_told_in_words(
 ) -> None:
     noted = {"train_sha256": "0" * 64, "test_sha256": "1" * 64}
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted)
-    for name, words in (("train_sha256", "training images"), ("test_sha256", "test images")):
+    for name, words in (("train_sha256", "training data"), ("test_sha256", "test data")):
         changed = {**noted, name: "2" * 64}
         with pytest.raises(RequestError) as caught:
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=changed, resume=True)
         assert str(caught.value) == (
-            f"{tmp_path / LAST}: expected the {words} that the run began with, found others; put the pictures back as "
-            "they were, or choose another folder"
+            f"{tmp_path / LAST}: expected the {words} that the run began with, found others; put the data back as they "
+            "were, or choose another folder"
         )
 
 
@@ -644,7 +643,7 @@ def test_what_the_optimizer_remembers_goes_on(
     settings = replace(SETTINGS, optimizer=optimizer)
     whole = search(small_source(), few_digits, settings, tmp_path / "whole", device=CPU)
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "write_metrics", stopped)
+        patched.setattr(keeper, "write_metrics", stopped)
         with pytest.raises(Interrupted):
             search(small_source(), few_digits, settings, tmp_path / "parts", device=CPU)
     if optimizer == "sgd":  # as it was written before there was another

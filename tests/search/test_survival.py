@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sltpack import checkpoint_reader, files
 from sltpack.checkpoints import Checkpoint, Kept
@@ -37,6 +38,10 @@ RUNS = {
     "search by AdamW": (
         *("search", "--model", "conv2", "--width", "0.125", *SHARED),
         *("--optimizer", "adamw", "--learning-rate", "0.05"),
+    ),
+    "search on a graph": (
+        *("search", "--model", "gin", "--width", "0.1", "--data", "graph:own.safetensors", "--device", "cpu"),
+        *("--epochs", "24", "--init", "ku"),
     ),
     "search with BatchNorm": ("search", "--model", "resnet18", "--width", "0.0625", *SHARED),
     "train with BatchNorm": ("train", "--model", "resnet18", "--width", "0.0625", *SHARED),
@@ -94,6 +99,8 @@ POINTS = {
 CASES = [
     *(("search", point) for point in POINTS),
     ("search by AdamW", "in the second epoch"),
+    ("search on a graph", "in the second epoch"),
+    ("search on a graph", "between best and last"),
     ("search with BatchNorm", "in the second epoch"),
     ("search with BatchNorm", "between best and last"),
     ("train with BatchNorm", "in the second epoch"),
@@ -101,6 +108,19 @@ CASES = [
     ("train with BatchNorm", "between last and metrics"),
     ("search of a model of the user's own", "in the second epoch"),
 ]
+
+
+def write_graph(path: Path) -> None:
+    """Writes a graph whose features tell the classes, but not at once."""
+    random, labels = torch.Generator().manual_seed(0), torch.arange(120) % 4
+    part = torch.randint(0, 3, (120,), generator=random)
+    tensors = {
+        "edge_index": torch.randint(0, 120, (2, 90), generator=random),
+        "x": torch.eye(4)[labels].repeat(1, 3) + torch.randn(120, 12, generator=random),
+        "y": labels,
+        **{f"{name}_mask": part == number for number, name in enumerate(("train", "val", "test"))},
+    }
+    save_file(tensors, path)
 
 
 def die() -> None:
@@ -200,6 +220,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """For each kind of run and point, its folder, and how the killed command and the resumed one ended."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "own_model.py").write_text(BUILDER)
+    write_graph(folder / "own.safetensors")
     plan: list[tuple[Any, list[str]]] = [(None, [*words]) for words in RUNS.values()]
     places = [(name, None) for name in RUNS]
     for name, point in CASES:
@@ -267,10 +288,10 @@ def test_the_runs_have_something_to_lose(ended: Ended) -> None:
     for name in RUNS:
         folder, _ = ended[name, None]
         best, last = (checkpoint_reader.load_any(folder / file) for file in (BEST, LAST))
-        assert last.metrics["epoch"] == 3
+        assert last.metrics["epoch"] == (24 if "graph" in name else 3)
         assert last.memory and all(bool(values.any()) for values in last.memory.values())
         assert best.metrics["validation_accuracy"] > best.metrics["history"][0]["validation_accuracy"]
-        assert bool(best.buffers) == (name not in ("search", "search by AdamW"))
+        assert bool(best.buffers) == (name not in ("search", "search by AdamW", "search on a graph"))
         assert isinstance(best, Checkpoint) == ("search" in name)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import distributed, nn
 
 from sltpack import checkpoint_reader, data, models
@@ -30,10 +31,11 @@ from sltpack.checkpoints import Checkpoint, Kept, TrainedNetwork
 from sltpack.data.labelled import DataSet, Share
 from sltpack.errors import RequestError, SltpackError
 from sltpack.header import Source
+from sltpack.presets import of_recipe
 from sltpack.progress import leads_here
 from sltpack.search import BEST, LAST, METRICS, Settings, TrainingSettings, search_on, train_on
 from sltpack.search.edge_popup import EdgePopup, first_scores
-from sltpack.search.steps import make_stepper
+from sltpack.search.steps import Stepper, make_stepper
 from sltpack.search.team import ALONE, Team, _WholeBatchNorm, team
 
 BUILDER = """
@@ -51,6 +53,7 @@ def build(width, classes, input_shape):
 SMOOTH = "smooth_model:build"
 SEARCH = {"sparsity": 0.5, "epochs": 3, "batch_size": 64, "precision": "float32"}
 TRAINING = {"epochs": 3, "batch_size": 64, "learning_rate": 0.02, "precision": "float32"}
+GRAPH = of_recipe("paper", "graph", {"epochs": 10, "precision": "float32"})
 CALLS: dict[str, dict[str, Any]] = {
     "BatchNorm": {"model": SMOOTH, "settings": SEARCH},
     "resnet18": {"model": "resnet18", "width": 0.125, "settings": {**SEARCH, "batch_size": 1150}},
@@ -58,6 +61,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "train": {"model": SMOOTH, "settings": TRAINING},
     # Six to train and one to validate, which only one of the processes has.
     "few": {"model": "conv2", "width": 0.125, "settings": {**SEARCH, "batch_size": 6}, "images": 7},
+    "graph": {"model": "gin", "width": 0.05, "graph": True, "settings": {"sparsity": 0.5, **GRAPH}},
 }
 WRONG: dict[str, dict[str, Any]] = {
     "odd batches": {"model": "conv2", "width": 0.125, "settings": {**SEARCH, "batch_size": 33}},
@@ -71,15 +75,28 @@ COMMAND = ("search", "--model", "conv2", "--width", "0.25", "--data", "digits", 
 OPTIONS = ("--precision", "float32", "--epochs", "3", "--batch-size", "64", "--learning-rate", "0.1", "--warmup", "0")
 
 
-def called(folder: Path, call: dict[str, Any], index: int = 0) -> Kept:
-    """Makes a call of a plan, as the process of that index does."""
+def called(root: Path, folder: Path, call: dict[str, Any], index: int = 0) -> Kept:
+    """Makes a call of a plan, as the process of that index does; `root` has the graph."""
+    name = f"graph:{root / 'own.safetensors'}" if "graph" in call else "digits"
     own = {**call, **(call.get("second", {}) if index else {})}
     settings = {**own["settings"], **{name: own[name] for name in own if name == "seed"}}
     others = {name: own[name] for name in own if name == "width"}
     with fewer_images(own.get("images")):
         if "sparsity" in settings:
-            return search_on(own["model"], "digits", folder, Settings(**settings), device="cpu", **others)
-        return train_on(own["model"], "digits", folder, TrainingSettings(**settings), device="cpu", **others)
+            return search_on(own["model"], name, folder, Settings(**settings), device="cpu", **others)
+        return train_on(own["model"], name, folder, TrainingSettings(**settings), device="cpu", **others)
+
+
+def write_graph(path: Path) -> None:
+    """Writes a graph whose training and validation parts can be halved."""
+    part, random = torch.arange(90) % 3, torch.Generator().manual_seed(0)
+    tensors = {
+        "edge_index": torch.randint(0, 90, (2, 200), generator=random),
+        "x": torch.randn(90, 6, generator=random),
+        "y": torch.arange(90) % 4,
+        **{f"{name}_mask": part == number for number, name in enumerate(("train", "val", "test"))},
+    }
+    save_file(tensors, path)
 
 
 @contextlib.contextmanager
@@ -106,18 +123,19 @@ def main(folder: Path) -> None:
     index = int(os.environ["RANK"])
     sys.path.append(str(folder))
     steps: list[str] = []
-    step: Callable[..., Any] = torch.optim.SGD.step
-    apply = EdgePopup.apply
+    step, apply = Stepper.step, EdgePopup.apply
 
-    def noting_step(optimizer: torch.optim.SGD) -> None:
-        step(optimizer)
-        steps.append(sha256(*optimizer.param_groups[0]["params"]))
+    def noting_step(stepper: Stepper, *arguments: Any) -> Any:
+        taken = step(stepper, *arguments)
+        if stepper.learns:
+            steps.append(sha256(*stepper.optimizer.param_groups[0]["params"]))
+        return taken
 
     def noting_apply(popup: EdgePopup) -> None:
         apply(popup)
         steps.append(f"threshold {popup.threshold}")
 
-    torch.optim.SGD.step = noting_step  # type: ignore[method-assign, assignment]
+    Stepper.step = noting_step  # type: ignore[method-assign]
     EdgePopup.apply = noting_apply  # type: ignore[method-assign]
     found: dict[str, Any] = {"norm": normalised(index)}
     # Only the first has this folder; and one of them is in use.
@@ -125,7 +143,7 @@ def main(folder: Path) -> None:
     for name, call in [*CALLS.items(), *WRONG.items(), ("in use", CALLS["few"])]:
         steps.clear()
         try:
-            kept = called(place / ("few" if name == "in use" else name), call, index)
+            kept = called(folder, place / ("few" if name == "in use" else name), call, index)
         except SltpackError as error:
             found[name] = {"error": str(error)}
         else:
@@ -199,6 +217,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the plan was carried out by two processes."""
     folder = tmp_path_factory.mktemp("team")
     (folder / "smooth_model.py").write_text(BUILDER)
+    write_graph(folder / "own.safetensors")
     done = torchrun(__file__, folder)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
@@ -217,7 +236,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Ca
     """Makes a call of the plan in one process."""
     with pytest.MonkeyPatch.context() as patched:
         patched.syspath_prepend(str(folder))
-        yield lambda name: called(tmp_path_factory.mktemp("alone") / name, CALLS[name])
+        yield lambda name: called(folder, tmp_path_factory.mktemp("alone") / name, CALLS[name])
 
 
 @pytest.fixture(scope="module")
@@ -302,6 +321,15 @@ def test_weight_training_in_two_processes(folder: Path, alone: Callable[[str], K
     assert both.metrics["test_accuracy"] == pytest.approx(one.metrics["test_accuracy"], abs=0.01)
 
 
+def test_a_graph_in_two_processes(folder: Path, alone: Callable[[str], Kept]) -> None:
+    one, both = alone("graph"), checkpoint_reader.load(folder / "leader" / "graph" / BEST)
+    differing, searched = differing_bits(both, one)
+    assert searched > 400
+    assert differing <= 4
+    for mine, theirs in zip(both.metrics["history"], one.metrics["history"], strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-4)
+
+
 def test_fewer_images_to_validate_than_processes(folder: Path, alone: Callable[[str], Kept]) -> None:
     one, both = alone("few"), checkpoint_reader.load(folder / "leader" / "few" / BEST)
     assert differing_bits(both, one)[0] == 0
@@ -317,7 +345,7 @@ def test_both_processes_have_the_same_scores_and_thresholds_after_each_step(
     assert first == second
     moved = [step for step in first["steps"] if not step.startswith("threshold")]
     thresholds = [step for step in first["steps"] if step.startswith("threshold")]
-    assert len(set(moved)) == len(moved) == {"resnet18": 3, "random": 0, "few": 3}.get(name, 51)
+    assert len(set(moved)) == len(moved) == {"resnet18": 3, "random": 0, "few": 3, "graph": 10}.get(name, 51)
     assert len(thresholds) > len(moved) or name == "train"
 
 
@@ -348,7 +376,7 @@ def test_only_the_first_process_writes(folder: Path) -> None:
         ),
         (
             "other data",
-            "process 1: training images: expected the same in all processes, found another than in process 0; start all with "
+            "process 1: training data: expected the same in all processes, found another than in process 0; start all with "
             "the same command and data",
         ),
         (

@@ -18,7 +18,7 @@ from sltpack.evaluation import accuracy, predict
 from sltpack.header import Ratios, Seeds, Source
 from sltpack.inference import open_network
 from sltpack.layers import channels_last, searchable
-from sltpack.search import BEST, LAST, Interrupted, Settings, TrainingSettings, loop, search, train, train_on
+from sltpack.search import BEST, LAST, Interrupted, Settings, TrainingSettings, keeper, search, train, train_on
 from sltpack.search.steps import make_stepper
 from sltpack.search.weight_training import WeightTraining
 from sltpack.sources import make_source
@@ -136,7 +136,7 @@ def test_ctrl_c_and_resume_give_the_same_bits(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "write_metrics", stopped)
+        patched.setattr(keeper, "write_metrics", stopped)
         with pytest.raises(Interrupted):
             train(dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU)
     resumed = train(dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
