@@ -52,7 +52,11 @@ def training_options() -> options.Decorator[Any]:
             type=positive,
             help="Images or nodes in a step; of a graph, all that train unless given.",
         ),
-        click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="What takes the steps."),
+        click.option(
+            "--optimizer",
+            type=click.Choice(OPTIMIZERS),
+            help="What takes the steps; adamw wants a --learning-rate of its own, such as 0.01.",
+        ),
         click.option(
             "--learning-rate",
             type=click.FloatRange(min=0, min_open=True),

@@ -87,29 +87,31 @@ def rows(runs: Path, data: str) -> list[str]:
         **{f"dense-{init}": f"SLT dense, {init.upper()}" for init in INITS},
         **{f"frozen-{init}": f"SLT frozen, {init.upper()}" for init in INITS},
     }.items():
-        folders = [runs / f"{row}-{seed}" for seed in SEEDS]
-        folders = [folder for folder in folders if (folder / "ckpt.pt").exists()]
-        found = [load_any(folder / "ckpt.pt") for folder in folders]
-        if not found or any("test_accuracy" not in kept.metrics for kept in found):
+        folders = [runs / f"{row}-{seed}" for seed in SEEDS if (runs / f"{row}-{seed}" / "ckpt.pt").exists()]
+        every = [load_any(folder / "ckpt.pt") for folder in folders]
+        ended = [(kept, folder) for kept, folder in zip(every, folders, strict=True) if "test_accuracy" in kept.metrics]
+        if not ended:
             continue
+        found, folders = [kept for kept, _ in ended], [folder for _, folder in ended]
         source = found[0].source
         if isinstance(found[0], TrainedNetwork):
             shares, bits = "| 0 | | | |", 32 * source.size
         else:
-            ticket = read(folders[0] / "model.slt")
-            prune, lock, bits = source.pruned / source.size, source.locked / source.size, account(ticket).file_bits
-            sparsity = ticket.header.source.sparsity
+            tickets = [read(folder / "model.slt") for folder in folders]
+            prune, lock = source.pruned / source.size, source.locked / source.size
+            bits = round(statistics.mean(account(ticket).file_bits for ticket in tickets))
+            sparsity = tickets[0].header.source.sparsity
             shares = f"| {sparsity:.3g} | {prune:.3g} | {lock:.3g} | {prune + lock:.3g} |"
         measured = " | ".join(_mean(found, part) for part in ("validation_accuracy", "test_accuracy"))
-        lines.append(f"| {data} | {name} {shares} {source.searched:,} | {measured} | {bits:,} |")
+        lines.append(f"| {data} | {name} {shares} {source.searched:,} | {measured} | {bits:,} | {len(found)} |")
     return lines
 
 
 def write_table(lines: list[str]) -> None:
     """Puts the table between its two marks in docs/results.md."""
     head = [
-        "| | | k | p | l | f | search space | validation | test | file, bits |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| | | k | p | l | f | search space | validation | test | file, bits | seeds |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -125,7 +127,8 @@ def _search(folder: Path, place: list[str], seed: int, init: str, sparsity: floa
 
 def _mean(found: list[Kept], part: str) -> str:
     reached = [kept.metrics[part] for kept in found]
-    return f"{statistics.mean(reached):.4f} ± {statistics.stdev(reached):.4f}"
+    deviation = f" ± {statistics.stdev(reached):.4f}" if len(reached) > 1 else ""
+    return f"{statistics.mean(reached):.4f}{deviation}"
 
 
 def _sltpack(*words: str) -> None:

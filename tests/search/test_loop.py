@@ -363,6 +363,22 @@ def test_other_pictures_on_resume_are_told_in_words(
         )
 
 
+def test_a_run_of_an_older_version_is_told_as_such(
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path
+) -> None:
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    values = torch.load(tmp_path / LAST, weights_only=True)
+    values |= {"version": 1, "momentum": values.pop("memory")["momentum_buffer"]}
+    values["settings"] = {"epochs": 2, "sparsity": 0.5, "seed": 0}
+    torch.save(values, tmp_path / LAST)
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    assert str(caught.value) == (
+        f"{tmp_path / LAST}: expected a run of this version of sltpack, found one of an older version, which knew no "
+        "batch_size; its ckpt.pt can be packed or run; begin anew in another folder"
+    )
+
+
 @pytest.mark.parametrize("name", ["split_seed", "order_seed", "augmentation_seed", "score_seed"])
 @pytest.mark.parametrize("begun", [None, 7])
 def test_a_seed_that_is_the_one_of_all_is_the_same_on_resume(
