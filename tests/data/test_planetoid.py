@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 import sys
 from collections import defaultdict
@@ -227,9 +228,22 @@ def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: CsrMatri
 
 
 def test_more_nodes_than_features_can_be_had_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planetoid.unpickling, "MATRIX_LIMIT", NODES * FEATURES - 1)
+    monkeypatch.setattr(planetoid, "MATRIX_LIMIT", NODES * FEATURES * 4 - 1)
     path = write(tmp_path) / "ind.cora.graph"
-    assert message(tmp_path) == f"{path}: expected at most 2079 features of all nodes, found 520 nodes; {REMEDY}"
+    assert message(tmp_path) == f"{path}: expected at most 8319 bytes of features, found 8320, for 520 nodes; {REMEDY}"
+
+
+def test_a_list_that_many_nodes_share(tmp_path: Path) -> None:
+    shared = [0] * 4000
+    path = write(tmp_path, graph=dict.fromkeys(range(4000), shared)) / "ind.cora.graph"
+    assert path.stat().st_size < 32000
+    assert message(tmp_path) == f"{path}: expected at most 1048576 neighbours of all nodes, found 16000000; {REMEDY}"
+
+
+def test_fewer_nodes_than_features(tmp_path: Path) -> None:
+    none = {"tx": pickle.dumps(X[:0], 3), "ty": pickle.dumps(Y[:0], 3), "test.index": b""}
+    path = write(tmp_path, graph={node: [] for node in range(KNOWN - 1)}, **none) / "ind.cora.graph"
+    assert message(tmp_path) == f"{path}: expected nodes: 510 or more, as ind.cora.allx has rows, found 509; {REMEDY}"
 
 
 # Downloads, from a folder instead of the web.
@@ -288,10 +302,17 @@ def test_a_download_that_fails(tmp_path: Path, web: Callable[[str], Family]) -> 
     )
 
 
-def test_the_official_files_are_quoted_right() -> None:
-    assert list(FAMILIES) == ["cora", "citeseer", "pubmed"]
+def test_every_official_file_has_a_sum_of_its_own() -> None:
+    digests = [digest for family in FAMILIES.values() for digest in family.files.digests.values()]
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
+    assert len(set(digests)) == len(digests) == 3 * len(contents())
+
+
+def test_the_documentation_tells_of_these_sets() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "graphs.md").read_text("utf-8")
+    assert planetoid.URL.startswith(re.findall(r"\[Planetoid\]\((.*?)\)", page)[0])
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", page, re.M))
     for name, family in FAMILIES.items():
-        assert family.files.url == "https://github.com/kimiyoung/planetoid/raw/master/data/"
-        parts = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")
-        assert list(family.files.digests) == [f"ind.{name}.{part}" for part in parts]
-        assert all(len(digest) == len("sha256:") + 64 for digest in family.files.digests.values())
+        *_, classes, parts = rows[name].split("|")
+        assert int(classes) == len(family.classes)
+        assert int(parts.split("/")[1]) == planetoid.VALIDATION
