@@ -1,16 +1,15 @@
-"""Planetoid's files, whole and damaged, written as Python 2 wrote them, without SciPy."""
+"""Planetoid's files, whole and damaged, on the disk and downloaded."""
 
 from __future__ import annotations
 
 import pickle
 import re
+import runpy
 import shutil
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,76 +23,16 @@ from sltpack.data.labelled import DataSet
 from sltpack.data.planetoid import FAMILIES, Family
 from sltpack.errors import DataError
 
+FILES = runpy.run_path(str(Path(__file__).parents[1] / "planetoid_files.py"))
+CLASSES, FEATURES, TRAIN, KNOWN, NODES, TEST = (
+    FILES[name] for name in ("CLASSES", "FEATURES", "TRAIN", "KNOWN", "NODES", "TEST")
+)
+CsrMatrix, contents, write = FILES["CsrMatrix"], FILES["contents"], FILES["write"]
+features_of_all, labels_of_all, neighbours_of_all = (
+    FILES[f"{name}_of_all"] for name in ("features", "labels", "neighbours")
+)
 CORA = FAMILIES["cora"]
-CLASSES, FEATURES, TRAIN, KNOWN, NODES = 3, 4, 6, 510, 520
-TEST = [517, 511, 519, 510, 514]
-"""Of the last ten nodes half are in no file, as some of CiteSeer's."""
 REMEDY = f"get the files of {planetoid.URL} anew"
-
-
-class CsrMatrix:
-    """Stands in for SciPy's class where a pickle is written; what is written names only SciPy's."""
-
-    def __init__(self, dense: np.ndarray[Any, Any]) -> None:
-        rows, columns = np.nonzero(dense)
-        self._shape = dense.shape
-        self.indptr = np.searchsorted(rows, np.arange(len(dense) + 1)).astype(np.int32)
-        self.indices = columns.astype(np.int32)
-        self.data = dense[rows, columns]
-        self.maxprint = 50
-        self.format = "csr"
-
-
-CsrMatrix.__module__, CsrMatrix.__qualname__ = "scipy.sparse.csr", "csr_matrix"
-
-
-def pickled(value: object) -> bytes:
-    module = ModuleType("scipy.sparse.csr")
-    module.csr_matrix = CsrMatrix  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("scipy", "scipy.sparse"):
-            patch.setitem(sys.modules, name, ModuleType(name))
-        patch.setitem(sys.modules, "scipy.sparse.csr", module)
-        return pickle.dumps(value, protocol=2)
-
-
-def features_of_all() -> np.ndarray[Any, Any]:
-    features = np.random.default_rng(0).integers(0, 3, (NODES, FEATURES)).astype(np.float32)
-    features[[node for node in range(KNOWN, NODES) if node not in TEST]] = 0
-    return features
-
-
-def labels_of_all() -> np.ndarray[Any, Any]:
-    return np.arange(NODES) % CLASSES
-
-
-def neighbours_of_all() -> dict[int, list[int]]:
-    graph: dict[int, list[int]] = defaultdict(list)
-    for node in range(NODES):
-        graph[node] += [(node + 1) % KNOWN, (node + 1) % KNOWN] if node < KNOWN else []
-    graph[517] += [0, 511]
-    return graph
-
-
-def contents() -> dict[str, Any]:
-    x, y = features_of_all(), np.eye(CLASSES, dtype=np.int32)[labels_of_all()]
-    return {
-        "x": CsrMatrix(x[:TRAIN]),
-        "y": y[:TRAIN],
-        "tx": CsrMatrix(x[TEST]),
-        "ty": y[TEST],
-        "allx": CsrMatrix(x[:KNOWN]),
-        "ally": y[:KNOWN],
-        "graph": neighbours_of_all(),
-        "test.index": "".join(f"{node}\n" for node in TEST).encode(),
-    }
-
-
-def write(folder: Path, **changed: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, value in {**contents(), **changed}.items():
-        (folder / CORA.file(part)).write_bytes(value if isinstance(value, bytes) else pickled(value))
-    return folder
 
 
 def message(folder: Path) -> str:
@@ -220,7 +159,7 @@ def test_a_test_node_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("x", [CsrMatrix(X[1 : TRAIN + 1]), CsrMatrix(X[:TRAIN] + 1)])
-def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: CsrMatrix) -> None:
+def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: Any) -> None:
     path = write(tmp_path, x=x) / "ind.cora.allx"
     assert message(tmp_path) == (
         f"{path}: expected the rows of ind.cora.x, then 500 or more, found others or fewer; {REMEDY}"
