@@ -56,7 +56,8 @@ def write_out(shape: object, starts: object, columns: object, numbers: object) -
     if ((columns < 0) | (columns >= shape[1])).any():
         raise ValueError(f"columns outside 0..{shape[1] - 1}")
     values: NDArray[Any] = np.zeros(shape, numbers.dtype)
-    rows = np.repeat(np.arange(shape[0]), np.diff(starts.astype(np.int64)))
+    bounds: NDArray[np.int64] = starts.astype(np.int64)
+    rows = np.repeat(np.arange(shape[0]), bounds[1:] - bounds[:-1])
     with np.errstate(all="ignore"):
         np.add.at(values, (rows, columns.astype(np.int64)), numbers)
     return values
