@@ -25,7 +25,8 @@ class Neighbours:
         matrix: sparse CSR, float32 [n, n]: row i holds 1 / degree(i) at the neighbours of i, and nothing where it has
             none.
         transposed: the same matrix transposed, which the backward pass multiplies by. Being kept, it need not be made
-            in each step; the places are those of `matrix`, which are symmetric, and share their memory.
+            in each step; the places are those of `matrix`, which are symmetric, and share their memory
+            on the processor.
     """
 
     matrix: torch.Tensor
@@ -45,6 +46,7 @@ class Neighbours:
         degrees = starts.diff()
         shares = degrees.to(torch.float32).reciprocal()  # of a node without neighbours infinite, and never used
         own, others = shares.repeat_interleave(degrees), shares[ends]
+        starts, ends = _narrow(starts, ends)  # once for both
         return cls(*(_csr(starts, ends, values, len(degrees)) for values in (own, others)))
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class Neighbours:
         return self.matrix.values().numel() // 2
 
     def to(self, device: torch.device) -> Neighbours:
-        """Puts both matrices on a device."""
+        """Puts both matrices on a device, where each has places of its own."""
         return Neighbours(self.matrix.to(device), self.transposed.to(device))
 
     def gather(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -100,7 +102,7 @@ def compact(features: torch.Tensor) -> torch.Tensor:
         return features
     rows, columns = features.nonzero(as_tuple=True)
     starts = torch.searchsorted(rows, torch.arange(len(features) + 1))
-    return _csr(starts, columns, features[rows, columns], features.shape[1])
+    return _csr(*_narrow(starts, columns), features[rows, columns], features.shape[1])
 
 
 def apply_linear(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
@@ -134,10 +136,13 @@ class _Gather(torch.autograd.Function):
         return None, None, torch.addmm(gradient, ctx.transposed, gradient)
 
 
+def _narrow(starts: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gives places as int32 where they fit: half the memory, and what MKL's products take."""
+    return (starts, ends) if len(ends) >= 2**31 else (starts.to(torch.int32), ends.to(torch.int32))
+
+
 def _csr(starts: torch.Tensor, ends: torch.Tensor, values: torch.Tensor, columns: int) -> torch.Tensor:
     shape = len(starts) - 1, columns
-    if len(ends) < 2**31:  # half the memory, and what MKL's products take
-        starts, ends = starts.to(torch.int32), ends.to(torch.int32)
     with warnings.catch_warnings():
         # torch says once in a process that its CSR tensors are not finished; their product with a dense matrix, which
         # is all that is used here, is.

@@ -45,17 +45,20 @@ def load(path: Path) -> DataSet:
     tensors, named = _read(path)
     features, labels = tensors["x"].float(), tensors["y"].long()
     count = len(features)
+    if not count:
+        raise _unfit(f"{path}: x", "at least one node", "none")
     for name in ("y", "train_mask", "val_mask", "test_mask"):
         if len(tensors[name]) != count:
             raise _unfit(f"{path}: {name}", f"as many values as x has rows: {count}", f"{len(tensors[name])}")
     if len(tensors["edge_index"]) != 2:
         raise _unfit(f"{path}: edge_index", KINDS["edge_index"][0], f"{list(tensors['edge_index'].shape)}")
-    classes = _classes(path, labels) if named is None else _names(path, named)
+    masks = {"train": "train_mask", "validation": "val_mask", "test": "test_mask"}
+    parts = {part: tensors[mask].nonzero()[:, 0] for part, mask in masks.items()}
+    classes = _classes(path, labels[torch.cat(list(parts.values()))], count) if named is None else _names(path, named)
     neighbours = connect(tensors["edge_index"].long().numpy(), count, f"{path}: edge_index")
     graph = make_graph(features.numpy(), labels.numpy(), neighbours, classes, f"{path}: x")
-    masks = {"train": "train_mask", "validation": "val_mask", "test": "test_mask"}
-    parts = {part: tensors[mask].nonzero()[:, 0].numpy() for part, mask in masks.items()}
-    return make_parts(graph, parts, {part: f"{path}: {mask}" for part, mask in masks.items()})
+    indices = {part: index.numpy() for part, index in parts.items()}
+    return make_parts(graph, indices, {part: f"{path}: {mask}" for part, mask in masks.items()})
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
@@ -81,11 +84,13 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
     return tensors, named
 
 
-def _classes(path: Path, labels: torch.Tensor) -> tuple[str, ...]:
-    """Numbers the classes, of which there are no more than nodes."""
-    largest = int(labels.max()) if len(labels) else 0
-    if largest >= len(labels):
-        raise _unfit(f"{path}: y", f"labels in 0..{len(labels) - 1}, or names of the classes", f"{largest}")
+def _classes(path: Path, labels: torch.Tensor, nodes: int) -> tuple[str, ...]:
+    """Numbers the classes, of which there are no more than nodes, by the labels of the nodes in the parts."""
+    largest = int(labels.max()) if len(labels) else 0  # that no part has a node is told elsewhere
+    if largest < 0:
+        raise _unfit(f"{path}: y", "at least one class among the nodes of the parts", "only labels below 0")
+    if largest >= nodes:
+        raise _unfit(f"{path}: y", f"labels in 0..{nodes - 1}, or names of the classes", f"{largest}")
     return tuple(map(str, range(largest + 1)))
 
 

@@ -22,6 +22,7 @@ from . import unpickling
 from .download import Files, cache_folder, fetch_files
 from .graphs import connect, make_graph, make_parts
 from .labelled import DataSet
+from .sparse_matrices import MATRIX_LIMIT
 
 URL = "https://github.com/kimiyoung/planetoid/raw/master/data/"
 VALIDATION = 500
@@ -29,6 +30,9 @@ VALIDATION = 500
 _INDEX_LIMIT = 1 << 20
 """Bytes of the list of test nodes; each official one has 5 or 6 kB."""
 _NODE_LIMIT = 1 << 31
+_ENDS_LIMIT = unpickling.OPCODE_LIMIT
+"""Neighbours of all nodes: more than a pickle has steps there are only where nodes share a list, which takes hardly any
+room in a file."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,14 @@ def _read(family: Family, folder: Path) -> DataSet:
     if known < train + VALIDATION or not np.array_equal(matrices["x"], matrices["allx"][:train]):
         raise _unfit(paths["allx"], f"the rows of {paths['x'].name}, then {VALIDATION} or more", "others or fewer")
     edges, count = _edges(paths["graph"])
+    if count < known:
+        raise _unfit(paths["graph"], f"nodes: {known} or more, as {paths['allx'].name} has rows", f"{count}")
     test = _test_nodes(paths["test.index"], len(matrices["tx"]), known, count)
-    if count * matrices["allx"].shape[1] > unpickling.MATRIX_LIMIT:
-        raise _unfit(paths["graph"], f"at most {unpickling.MATRIX_LIMIT} features of all nodes", f"{count} nodes")
-    features = np.zeros((count, matrices["allx"].shape[1]), np.float32)
+    width = matrices["allx"].shape[1]
+    size = count * width * np.dtype(np.float32).itemsize
+    if size > MATRIX_LIMIT:
+        raise _unfit(paths["graph"], f"at most {MATRIX_LIMIT} bytes of features", f"{size}, for {count} nodes")
+    features = np.zeros((count, width), np.float32)
     labels = np.full(count, -1, np.int64)
     for rows, x, y in ((np.arange(known), "allx", "ally"), (test, "tx", "ty")):
         with np.errstate(over="ignore"):  # told below, as what is not finite
@@ -194,9 +202,12 @@ def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
     """Reads the neighbours of each node, and gives the edges, int64 [2, m], and how many nodes there are."""
     graph = unpickling.load(path)
     lists = list(graph.values())
-    if not all(isinstance(others, list) for others in lists) or not all(
-        type(node) is int and abs(node) < _NODE_LIMIT for node in chain(graph, *lists)
-    ):
+    if not all(isinstance(others, list) for others in lists):
+        raise _unfit(path, "a list of nodes for each node", "something else")
+    ends = sum(map(len, lists))
+    if ends > _ENDS_LIMIT:
+        raise _unfit(path, f"at most {_ENDS_LIMIT} neighbours of all nodes", f"{ends}")
+    if not all(type(node) is int and abs(node) < _NODE_LIMIT for node in chain(graph, *lists)):
         raise _unfit(path, "a list of nodes for each node", "something else")
     nodes = np.fromiter(graph, np.int64, len(graph))
     if not len(nodes) or not np.array_equal(np.sort(nodes), np.arange(len(nodes))):
@@ -225,7 +236,7 @@ def _test_nodes(path: Path, rows: int, first: int, count: int) -> NDArray[np.int
 
 def _labels(path: Path, rows: NDArray[Any]) -> NDArray[np.int64]:
     """Reads labels that are written as rows with a single 1."""
-    proper = ((rows == 0) | (rows == 1)).all(1) & (rows.sum(1) == 1)
+    proper = ((rows == 0) | (rows == 1)).all(1) & (np.count_nonzero(rows, axis=1) == 1)
     if not proper.all():
         number = int(proper.argmin())
         raise _unfit(path, "a single 1 in each row, for the class", f"another row {number}")

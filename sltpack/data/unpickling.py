@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, reason
+from .sparse_matrices import write_out
 
 FILE_LIMIT = 1 << 28
 """Bytes of a pickle; the largest official one, CIFAR-100's training set, has 155 MB."""
@@ -28,8 +29,6 @@ TUPLE_LIMIT = 1 << 10
 """Tuples and frozen sets: to hash them when they are nested without end would overflow the stack."""
 _TYPE_CODES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
-MATRIX_LIMIT = 1 << 28
-"""Numbers of a sparse matrix when it is written out, a gigabyte in float32; all of PubMed's features are 9.9e6."""
 _NDARRAY = "numpy.ndarray"
 _LIST = "builtins.list"
 
@@ -67,8 +66,10 @@ def load_matrix(path: Path) -> NDArray[Any]:
     pickled = _load(path)
     try:
         values = pickled.values if isinstance(pickled, _Array | _Sparse) else None
-    except _RefusedError as error:
+    except ValueError as error:
         raise _damaged(path, "a whole sparse matrix", f"{error}") from error
+    except MemoryError as error:
+        raise _damaged(path, "a sparse matrix that the memory holds", "a larger one") from error
     if values is None or values.ndim != 2:
         raise _damaged(path, "a pickled matrix", _described(pickled))
     return values
@@ -179,35 +180,9 @@ class _Sparse:
 
     @property
     def values(self) -> NDArray[Any]:
-        """All numbers of the matrix, those that are not stored as 0; numbers stored for one place are added."""
+        """The matrix written out; a ValueError tells why there is none."""
         shape, *stored = self._parts
-        if (
-            not isinstance(shape, tuple)
-            or len(shape) != 2
-            or not all(type(size) is int and 0 <= size <= MATRIX_LIMIT for size in shape)
-            or math.prod(shape) > MATRIX_LIMIT
-        ):
-            raise _RefusedError(f"a matrix of more than {MATRIX_LIMIT} numbers, or of no size")
-        starts, columns, numbers = (part.values if isinstance(part, _Array) else np.zeros((0, 0)) for part in stored)
-        if (
-            starts.shape != (shape[0] + 1,)
-            or columns.ndim != 1
-            or columns.shape != numbers.shape
-            or starts.dtype.kind not in "iu"
-            or columns.dtype.kind not in "iu"
-        ):
-            raise _RefusedError("a matrix whose shape and parts do not fit together")
-        places: NDArray[np.int64] = starts.astype(np.int64)
-        lengths = places[1:] - places[:-1]
-        if starts[0] != 0 or starts[-1] != len(columns) or (lengths < 0).any():
-            raise _RefusedError("rows that are not one after the other")
-        if len(columns) and not 0 <= columns.min() <= columns.max() < shape[1]:
-            raise _RefusedError(f"columns outside 0..{shape[1] - 1}")
-        values = np.zeros(shape, numbers.dtype)
-        rows = np.repeat(np.arange(shape[0]), lengths)
-        with np.errstate(all="ignore"):
-            np.add.at(values, (rows, columns.astype(np.int64)), numbers)
-        return values
+        return write_out(shape, *(part.values if isinstance(part, _Array) else None for part in stored))
 
 
 class _Call:

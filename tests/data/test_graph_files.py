@@ -103,11 +103,26 @@ def test_names_that_are_none(tmp_path: Path, text: str) -> None:
         ({"test_mask": torch.ones(5, dtype=torch.bool)}, f"test_mask: expected each node in one part, once, found node 0 again in test; {DAMAGED}"),
         ({"edge_index": torch.tensor([[0, 4], [1, 5]])}, f"edge_index: edge 1: expected nodes in 0..4, found node 5 (4 to 5); {DAMAGED}"),
         ({name: torch.zeros(0, *shape, dtype=kind) for name, shape, kind in [("x", (2,), torch.float32), ("y", (), torch.int64), ("train_mask", (), torch.bool), ("val_mask", (), torch.bool), ("test_mask", (), torch.bool)]},
-         f"y: expected labels in 0..-1, or names of the classes, found 0; {REMEDY}"),
+         f"x: expected at least one node, found none; {REMEDY}"),
+        ({"y": torch.tensor([-2, -1, -3, -1, 2])}, f"y: expected at least one class among the nodes of the parts, found only labels below 0; {REMEDY}"),
+        ({name: torch.zeros(5, dtype=torch.bool) for name in ("train_mask", "val_mask", "test_mask")}, f"train_mask: expected nodes in the train part, found none; {DAMAGED}"),
     ],
 )  # fmt: skip
 def test_files_that_cannot_be(tmp_path: Path, changed: dict[str, Any], expected: str) -> None:
     assert message(written(tmp_path, **changed)) == expected
+
+
+@pytest.mark.parametrize("label", [255, 4000, -7, (1 << 63) - 1, -(1 << 63)])
+@pytest.mark.parametrize("names", [None, ["a", "b", "c"]])
+def test_the_label_of_a_node_in_no_part_may_be_anything(tmp_path: Path, label: int, names: list[str] | None) -> None:
+    nodes = 400
+    part, labels = torch.arange(nodes) % 3, torch.arange(nodes) // 3 % 3
+    part[7], labels[7] = 3, label
+    masks = {name: part == number for number, name in enumerate(("train_mask", "val_mask", "test_mask"))}
+    metadata = None if names is None else {"classes": json.dumps(names)}
+    data = graph_files.load(written(tmp_path, metadata, x=torch.ones(nodes, 2), y=labels, **masks))
+    assert data.train.classes == tuple(names or ("0", "1", "2"))
+    assert sum(map(len, data.parts.values())) == nodes - 1
 
 
 def test_a_label_outside_the_named_classes(tmp_path: Path) -> None:

@@ -72,6 +72,14 @@ def test_edges_in_any_order_and_direction_give_the_same_bits() -> None:
         assert ends[start:stop].tolist() == sorted(set(ends[start:stop].tolist()))
 
 
+def test_both_matrices_share_their_places() -> None:
+    neighbours = some_graph().neighbours
+    for name in ("crow_indices", "col_indices"):
+        own, transposed = getattr(neighbours.matrix, name)(), getattr(neighbours.transposed, name)()
+        assert own.dtype == torch.int32
+        assert own.data_ptr() == transposed.data_ptr()
+
+
 @pytest.mark.parametrize(
     ("edge", "found"), [((2, 6), "node 6 (2 to 6)"), ((-1, 3), "node -1 (-1 to 3)"), ((6, 7), "node 6 (6 to 7)")]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import runpy
 import shutil
 import warnings
@@ -337,10 +338,15 @@ def test_archives_that_are_damaged_at_the_source(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_the_official_archive_is_quoted_right() -> None:
-    assert ogb.ARCHIVE.url == "https://snap.stanford.edu/ogb/data/nodeproppred/arxiv.zip"
-    assert ogb.ARCHIVE.size == 83058288
-    assert len(ogb.ARCHIVE.digest) == len("sha256:") + 64
+def test_the_documentation_tells_of_this_archive_and_these_places() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "graphs.md").read_text("utf-8")
+    assert f"[arxiv.zip]({ogb.ARCHIVE.url}) ({ogb.ARCHIVE.size / 1e6:.0f} MB)" in page
+    assert "| `DATA/arxiv`, `DATA/ogbn_arxiv`, `DATA` |" in page  # as a test above has them
+    (row,) = re.findall(r"^\| `ogbn-arxiv` \|(.* / .*)\|$", page, re.M)
+    nodes, _, _, classes, parts = row.replace(",", "").split("|")
+    assert int(classes) == len(ogb.CLASSES)
+    assert sum(map(int, parts.split("/"))) == int(nodes)
+    assert f"`{KEPT}`" in page
 
 
 # The generated graph itself.

@@ -1,15 +1,15 @@
-"""Planetoid's files, whole and damaged, written as Python 2 wrote them, without SciPy."""
+"""Planetoid's files, whole and damaged, on the disk and downloaded."""
 
 from __future__ import annotations
 
 import pickle
+import re
+import runpy
 import shutil
 import sys
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,76 +23,16 @@ from sltpack.data.labelled import DataSet
 from sltpack.data.planetoid import FAMILIES, Family
 from sltpack.errors import DataError
 
+FILES = runpy.run_path(str(Path(__file__).parents[1] / "planetoid_files.py"))
+CLASSES, FEATURES, TRAIN, KNOWN, NODES, TEST = (
+    FILES[name] for name in ("CLASSES", "FEATURES", "TRAIN", "KNOWN", "NODES", "TEST")
+)
+CsrMatrix, contents, write = FILES["CsrMatrix"], FILES["contents"], FILES["write"]
+features_of_all, labels_of_all, neighbours_of_all = (
+    FILES[f"{name}_of_all"] for name in ("features", "labels", "neighbours")
+)
 CORA = FAMILIES["cora"]
-CLASSES, FEATURES, TRAIN, KNOWN, NODES = 3, 4, 6, 510, 520
-TEST = [517, 511, 519, 510, 514]
-"""Of the last ten nodes half are in no file, as some of CiteSeer's."""
 REMEDY = f"get the files of {planetoid.URL} anew"
-
-
-class CsrMatrix:
-    """Stands in for SciPy's class where a pickle is written; what is written names only SciPy's."""
-
-    def __init__(self, dense: np.ndarray[Any, Any]) -> None:
-        rows, columns = np.nonzero(dense)
-        self._shape = dense.shape
-        self.indptr = np.searchsorted(rows, np.arange(len(dense) + 1)).astype(np.int32)
-        self.indices = columns.astype(np.int32)
-        self.data = dense[rows, columns]
-        self.maxprint = 50
-        self.format = "csr"
-
-
-CsrMatrix.__module__, CsrMatrix.__qualname__ = "scipy.sparse.csr", "csr_matrix"
-
-
-def pickled(value: object) -> bytes:
-    module = ModuleType("scipy.sparse.csr")
-    module.csr_matrix = CsrMatrix  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("scipy", "scipy.sparse"):
-            patch.setitem(sys.modules, name, ModuleType(name))
-        patch.setitem(sys.modules, "scipy.sparse.csr", module)
-        return pickle.dumps(value, protocol=2)
-
-
-def features_of_all() -> np.ndarray[Any, Any]:
-    features = np.random.default_rng(0).integers(0, 3, (NODES, FEATURES)).astype(np.float32)
-    features[[node for node in range(KNOWN, NODES) if node not in TEST]] = 0
-    return features
-
-
-def labels_of_all() -> np.ndarray[Any, Any]:
-    return np.arange(NODES) % CLASSES
-
-
-def neighbours_of_all() -> dict[int, list[int]]:
-    graph: dict[int, list[int]] = defaultdict(list)
-    for node in range(NODES):
-        graph[node] += [(node + 1) % KNOWN, (node + 1) % KNOWN] if node < KNOWN else []
-    graph[517] += [0, 511]
-    return graph
-
-
-def contents() -> dict[str, Any]:
-    x, y = features_of_all(), np.eye(CLASSES, dtype=np.int32)[labels_of_all()]
-    return {
-        "x": CsrMatrix(x[:TRAIN]),
-        "y": y[:TRAIN],
-        "tx": CsrMatrix(x[TEST]),
-        "ty": y[TEST],
-        "allx": CsrMatrix(x[:KNOWN]),
-        "ally": y[:KNOWN],
-        "graph": neighbours_of_all(),
-        "test.index": "".join(f"{node}\n" for node in TEST).encode(),
-    }
-
-
-def write(folder: Path, **changed: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, value in {**contents(), **changed}.items():
-        (folder / CORA.file(part)).write_bytes(value if isinstance(value, bytes) else pickled(value))
-    return folder
 
 
 def message(folder: Path) -> str:
@@ -219,7 +159,7 @@ def test_a_test_node_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("x", [CsrMatrix(X[1 : TRAIN + 1]), CsrMatrix(X[:TRAIN] + 1)])
-def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: CsrMatrix) -> None:
+def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: Any) -> None:
     path = write(tmp_path, x=x) / "ind.cora.allx"
     assert message(tmp_path) == (
         f"{path}: expected the rows of ind.cora.x, then 500 or more, found others or fewer; {REMEDY}"
@@ -227,9 +167,22 @@ def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: CsrMatri
 
 
 def test_more_nodes_than_features_can_be_had_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planetoid.unpickling, "MATRIX_LIMIT", NODES * FEATURES - 1)
+    monkeypatch.setattr(planetoid, "MATRIX_LIMIT", NODES * FEATURES * 4 - 1)
     path = write(tmp_path) / "ind.cora.graph"
-    assert message(tmp_path) == f"{path}: expected at most 2079 features of all nodes, found 520 nodes; {REMEDY}"
+    assert message(tmp_path) == f"{path}: expected at most 8319 bytes of features, found 8320, for 520 nodes; {REMEDY}"
+
+
+def test_a_list_that_many_nodes_share(tmp_path: Path) -> None:
+    shared = [0] * 4000
+    path = write(tmp_path, graph=dict.fromkeys(range(4000), shared)) / "ind.cora.graph"
+    assert path.stat().st_size < 32000
+    assert message(tmp_path) == f"{path}: expected at most 1048576 neighbours of all nodes, found 16000000; {REMEDY}"
+
+
+def test_fewer_nodes_than_features(tmp_path: Path) -> None:
+    none = {"tx": pickle.dumps(X[:0], 3), "ty": pickle.dumps(Y[:0], 3), "test.index": b""}
+    path = write(tmp_path, graph={node: [] for node in range(KNOWN - 1)}, **none) / "ind.cora.graph"
+    assert message(tmp_path) == f"{path}: expected nodes: 510 or more, as ind.cora.allx has rows, found 509; {REMEDY}"
 
 
 # Downloads, from a folder instead of the web.
@@ -288,10 +241,17 @@ def test_a_download_that_fails(tmp_path: Path, web: Callable[[str], Family]) -> 
     )
 
 
-def test_the_official_files_are_quoted_right() -> None:
-    assert list(FAMILIES) == ["cora", "citeseer", "pubmed"]
+def test_every_official_file_has_a_sum_of_its_own() -> None:
+    digests = [digest for family in FAMILIES.values() for digest in family.files.digests.values()]
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in digests)
+    assert len(set(digests)) == len(digests) == 3 * len(contents())
+
+
+def test_the_documentation_tells_of_these_sets() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "graphs.md").read_text("utf-8")
+    assert planetoid.URL.startswith(re.findall(r"\[Planetoid\]\((.*?)\)", page)[0])
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", page, re.M))
     for name, family in FAMILIES.items():
-        assert family.files.url == "https://github.com/kimiyoung/planetoid/raw/master/data/"
-        parts = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")
-        assert list(family.files.digests) == [f"ind.{name}.{part}" for part in parts]
-        assert all(len(digest) == len("sha256:") + 64 for digest in family.files.digests.values())
+        *_, classes, parts = rows[name].split("|")
+        assert int(classes) == len(family.classes)
+        assert int(parts.split("/")[1]) == planetoid.VALIDATION

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sltpack.data import unpickling
+from sltpack.data import sparse_matrices, unpickling
 from sltpack.errors import DataError
 
 REFUSED = "expected a pickle of numeric arrays and plain containers, found {}; the file is damaged or would run code; "
@@ -258,9 +258,9 @@ def state(**changed: Any) -> dict[str, Any]:
 
 
 def matrix_pickle(attributes: object, module: bytes = b"scipy.sparse.csr") -> bytes:
-    """A csr_matrix in protocol 2: made without arguments, then given its attributes."""
-    body = pickle.dumps(attributes, protocol=2)[2:-1]
-    return b"\x80\x02c" + module + b"\ncsr_matrix\n)\x81" + body + b"b."
+    """A csr_matrix as protocol 2 has it, made without arguments, then given its attributes; 3 spells empty arrays too."""
+    body = pickle.dumps(attributes, protocol=3)[2:-1]
+    return b"\x80\x03c" + module + b"\ncsr_matrix\n)\x81" + body + b"b."
 
 
 def loaded_matrix(tmp_path: Path, data: bytes) -> np.ndarray[Any, Any]:
@@ -294,26 +294,61 @@ def test_numbers_stored_for_one_place_are_added(tmp_path: Path) -> None:
     assert loaded_matrix(tmp_path, matrix_pickle(twice)).tolist() == [[0, 5, 0], [0, 0, 15]]
 
 
+NO_SHAPE = "a matrix without a proper number of rows and columns"
+NOTHING_STORED = {
+    "_shape": (3, 3),
+    "indptr": np.array([0, (1 << 63) - 1, -2, 0]),  # whose differences, wrapped around, are none below 0
+    "indices": np.array([], np.int32),
+    "data": np.array([], np.float32),
+}
+
+
 @pytest.mark.parametrize(
     ("attributes", "found"),
     [
-        (state(_shape=(2, 1 << 28)), "a matrix of more than 268435456 numbers, or of no size"),
-        (state(_shape=(2, 1 << 70)), "a matrix of more than 268435456 numbers, or of no size"),
-        (state(_shape=(2, -3)), "a matrix of more than 268435456 numbers, or of no size"),
-        (state(_shape=(2, 3.0)), "a matrix of more than 268435456 numbers, or of no size"),
-        (state(_shape=6), "a matrix of more than 268435456 numbers, or of no size"),
-        ({}, "a matrix of more than 268435456 numbers, or of no size"),
+        (state(_shape=(2, 1 << 26)), "a matrix of more than 268435456 bytes"),
+        (state(_shape=(2, 1 << 25), data=np.zeros(3)), "a matrix of more than 268435456 bytes"),
+        (state(_shape=(2, 1 << 26), data=np.zeros(3, np.uint8)), "a matrix of more than 268435456 bytes"),
+        (state(_shape=(2, (1 << 28) + 1)), NO_SHAPE),
+        (state(_shape=(2, 1 << 70)), NO_SHAPE),
+        (state(_shape=(2, -3)), NO_SHAPE),
+        (state(_shape=(-2, -3)), NO_SHAPE),
+        (state(_shape=(2, 3.0)), NO_SHAPE),
+        (state(_shape=(2, "3")), NO_SHAPE),
+        (state(_shape=(2, None)), NO_SHAPE),
+        (state(_shape=(2, True)), NO_SHAPE),
+        (state(_shape=(2, np.zeros(1, np.uint8))), NO_SHAPE),
+        (state(_shape=(2, 3, 1)), NO_SHAPE),
+        (state(_shape=[2, 3]), NO_SHAPE),
+        (state(_shape=6), NO_SHAPE),
+        ({}, NO_SHAPE),
         (state(_shape=(3, 3)), "a matrix whose shape and parts do not fit together"),
         (state(indptr=None), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([0, 3], np.int32)), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([0, 1, 3, 3], np.int32)), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([[0, 1, 3]], np.int32)), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([], np.int32)), "a matrix whose shape and parts do not fit together"),
+        (state(indptr=np.array([0, np.nan, 3])), "a matrix whose shape and parts do not fit together"),
         (state(indptr=np.array([0, 1, 3], np.float32)), "a matrix whose shape and parts do not fit together"),
         (state(indices=np.array([1, 0], np.int32)), "a matrix whose shape and parts do not fit together"),
         (state(indices=np.array([1, 0, 2], np.float32)), "a matrix whose shape and parts do not fit together"),
         (state(data=[5, 7, 8]), "a matrix whose shape and parts do not fit together"),
         (state(indptr=np.array([0, 4, 3], np.int32)), "rows that are not one after the other"),
         (state(indptr=np.array([1, 1, 3], np.int32)), "rows that are not one after the other"),
+        (state(indptr=np.array([0, -1, 3], np.int64)), "rows that are not one after the other"),
+        (state(indptr=np.array([0, 255, 3], np.uint8)), "rows that are not one after the other"),
+        (state(indptr=np.array([0, (1 << 64) - 1, 3], np.uint64)), "rows that are not one after the other"),
+        (state(indptr=np.array([0, (1 << 63) - 1, -2, 3]), _shape=(3, 3)), "rows that are not one after the other"),
+        (NOTHING_STORED, "rows that are not one after the other"),
         (state(indptr=np.array([0, 1, 2], np.int32)), "rows that are not one after the other"),
         (state(indices=np.array([1, 0, 3], np.int32)), "columns outside 0..2"),
         (state(indices=np.array([1, 0, -1], np.int32)), "columns outside 0..2"),
+        (state(indices=np.array([1, 0, -(1 << 63)])), "columns outside 0..2"),
+        (state(indices=np.array([1, 0, 255], np.uint8)), "columns outside 0..2"),
+        (state(indices=np.array([1, 0, (1 << 64) - 1], np.uint64)), "columns outside 0..2"),
+        (state(indices=np.array([1, 0, 3], ">i2")), "columns outside 0..2"),
+        (state(_shape=(2, 1)), "3 numbers for 2 places"),
+        (state(_shape=(2, 0)), "3 numbers for 0 places"),
     ],
 )
 def test_refuses_sparse_matrices_that_cannot_be(tmp_path: Path, attributes: dict[str, Any], found: str) -> None:
@@ -324,8 +359,37 @@ def test_refuses_sparse_matrices_that_cannot_be(tmp_path: Path, attributes: dict
 
 def test_refuses_a_sparse_matrix_without_attributes(tmp_path: Path) -> None:
     assert matrix_message(tmp_path, b"\x80\x02cscipy.sparse.csr\ncsr_matrix\n)\x81.") == (
-        "expected a whole sparse matrix, found a matrix of more than 268435456 numbers, or of no size; "
-        "get the archive anew"
+        f"expected a whole sparse matrix, found {NO_SHAPE}; get the archive anew"
+    )
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "u4", "u8", "i1", ">i2", "i4", "i8"])
+def test_places_of_every_type_of_integers(tmp_path: Path, kind: str) -> None:
+    places = {name: state()[name].astype(kind) for name in ("indptr", "indices")}
+    assert loaded_matrix(tmp_path, matrix_pickle(state(**places))).tolist() == [[0, 5, 0], [7, 0, 8]]
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0), (2, 3)])
+def test_sparse_matrices_of_zeros(tmp_path: Path, shape: tuple[int, int]) -> None:
+    places = {"indptr": np.zeros(shape[0] + 1, np.int32), "indices": np.zeros(0, np.int32)}
+    values = loaded_matrix(tmp_path, matrix_pickle(state(_shape=shape, **places, data=np.zeros(0))))
+    np.testing.assert_array_equal(values, np.zeros(shape))
+
+
+def test_a_matrix_of_as_many_bytes_as_it_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_matrices, "MATRIX_LIMIT", 24)
+    assert loaded_matrix(tmp_path, matrix_pickle(state())).nbytes == 24
+    monkeypatch.setattr(sparse_matrices, "MATRIX_LIMIT", 23)
+    assert "a matrix of more than 23 bytes" in matrix_message(tmp_path, matrix_pickle(state()))
+
+
+def test_no_memory_for_a_matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(unpickling, "write_out", full)
+    assert matrix_message(tmp_path, matrix_pickle(state())) == (
+        "expected a sparse matrix that the memory holds, found a larger one; get the archive anew"
     )
 
 
