@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sltpack import __version__
-from sltpack.errors import SltpackError, one_line
+from sltpack.errors import SltpackError, reason
 
 from . import demo, infer, info, pack, search, train, unpack, verify
 from .interrupts import imports_come_first
@@ -21,6 +21,16 @@ class Failure(click.ClickException):
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
         self.exit_code = exit_status  # type: ignore[misc]
+
+
+def _of_system(error: OSError) -> SltpackError:
+    """Tells what nothing in the library has told, such as a name that is too long."""
+    return SltpackError(
+        error.filename or "standard output",
+        expected="a file or folder that can be used",
+        found=reason(error),
+        remedy="check its name, its permissions and the free space",
+    )
 
 
 class Commands(click.Group):
@@ -44,7 +54,7 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise Failure(one_line(f"{error.filename or 'standard output'}: {error.strerror or error}"), 1) from error
+            raise Failure(str(_of_system(error)), 1) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

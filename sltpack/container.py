@@ -208,7 +208,7 @@ def _read_within_limits(stream: BinaryIO, size: int, where: object, max_weights:
             where,
             expected=f"a file for at most {max_weights} weights",
             found=f"{size} bytes",
-            remedy="if you trust the file, allow more (--max-weights)",
+            remedy=f"if you trust the file, allow more (--max-weights {-(-(size - 8 - length) // 8)})",
         )
     return start + head + stream.read()
 

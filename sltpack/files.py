@@ -151,7 +151,7 @@ def write_atomically(
             path,
             expected="a place that can be written",
             found=reason(error),
-            remedy="nothing was written under that name; check the folder, its permissions and the free space",
+            remedy="what was there before is as it was; check the folder, its permissions and the free space",
         ) from error
 
 

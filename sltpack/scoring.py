@@ -165,6 +165,7 @@ def score_on(
     network = open_network(file, builder, max_weights)
     model = network.model.to(place_to_run)
     load_seconds = time.perf_counter() - begin
+    data.require_known(data_name)
     graph = data.is_graph(data_name)
     _require_kind(network, graph, data_name)
     loaded = data.load(data_name, data_dir, _image_size(network, data_name), workers)

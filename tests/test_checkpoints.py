@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(run: tuple[Path, Checkpoint], tmp
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
     assert str(caught.value) == (
-        f"{path}: expected a place that can be written, found file too large; nothing was written under that name; check "
+        f"{path}: expected a place that can be written, found file too large; what was there before is as it was; check "
         "the folder, its permissions and the free space"
     )
     assert path.read_text() == "old"

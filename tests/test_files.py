@@ -18,7 +18,7 @@ from sltpack import files
 from sltpack.errors import FormatError, OutputError, RequestError
 from sltpack.files import make_folder, open_plain, refuse_existing, refuse_overwriting, write_atomically
 
-NOTHING = "nothing was written under that name; check the folder, its permissions and the free space"
+NOTHING = "what was there before is as it was; check the folder, its permissions and the free space"
 OLD, NEW = b"old", b"new content" * 1000
 
 

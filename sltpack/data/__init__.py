@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from .images import Images
     from .labelled import DataSet
 
-__all__ = ["GRAPHS", "NAMES", "DataSet", "Images", "fixed_classes", "is_graph", "load", "read_image", "unlabelled"]
+__all__ = [
+    "GRAPHS",
+    "NAMES",
+    "DataSet",
+    "Images",
+    "fixed_classes",
+    "is_graph",
+    "load",
+    "read_image",
+    "require_known",
+    "unlabelled",
+]
 
 GRAPHS = ("cora", "citeseer", "pubmed", "ogbn-arxiv", "graph:PATH")
 """The names of graphs; PATH is a safetensors file."""
@@ -46,15 +57,8 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None,
     """
     from . import cifar, digits, folders, graph_files, imagenet, ogb, planetoid
 
+    require_known(name)
     kind, _, path = name.partition(":")
-    on_disk = kind in _ON_DISK and path != ""
-    if not on_disk and name not in ("digits", "ogbn-arxiv", *cifar.FAMILIES, *planetoid.FAMILIES):
-        raise RequestError(
-            "--data",
-            expected=f"one of {', '.join(NAMES)}",
-            found=name or "nothing",
-            remedy="choose one of them",
-        )
     if image_size is not None and kind not in ("folder", "imagenet"):
         raise RequestError(
             "--image-size",
@@ -75,6 +79,25 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None,
     if name == "ogbn-arxiv":
         return ogb.load(data_dir)
     return digits.load() if name == "digits" else cifar.load(cifar.FAMILIES[name], data_dir)
+
+
+def require_known(name: str) -> None:
+    """Makes sure that there is such a data set.
+
+    Args:
+        name: one of `NAMES`.
+
+    Raises:
+        RequestError: there is none of that name.
+    """
+    kind, _, path = name.partition(":")
+    if name not in NAMES if not path else kind not in _ON_DISK:
+        raise RequestError(
+            "--data",
+            expected=f"one of {', '.join(NAMES)}",
+            found=name or "nothing",
+            remedy="choose one of them",
+        )
 
 
 def is_graph(name: str) -> bool:

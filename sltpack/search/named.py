@@ -16,6 +16,7 @@ from ..header import MAX_WEIGHTS, ModelSpec, Ratios, Seeds, Source
 from ..presets import DEFAULT_PRESET, PRESETS, default_scale
 from ..ratios import place
 from ..sources import make_source
+from .folder import require_unused
 from .loop import search, train
 from .settings import Settings, TrainingSettings
 from .team import team
@@ -82,6 +83,8 @@ def search_on(
     seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
     place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
+        if not resume:  # before anything is read or downloaded
+            processes.from_leader(lambda: require_unused(Path(folder)))
         loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
         scale = default_scale(init) if scale is None else scale
         source, builder = _source(model, loaded, width, init, scale, seeds, of_layers, max_weights)
@@ -143,6 +146,8 @@ def train_on(
     seeds = Seeds(settings.seed if weight_seed is None else weight_seed, 0)
     place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
+        if not resume:  # before anything is read or downloaded
+            processes.from_leader(lambda: require_unused(Path(folder)))
         loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
         source, builder = _source(model, loaded, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
         return train(

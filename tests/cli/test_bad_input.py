@@ -189,6 +189,26 @@ def pets(tmp_path: Path) -> str:
     return f"folder:{tmp_path / 'pets'}"
 
 
+def test_a_name_that_is_too_long(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    path = tmp_path / ("a" * 300)
+    assert refusal("pack", run[0] / BEST, "-o", path, status=1) == (
+        f"{path}: expected a file or folder that can be used, found file name too long; "
+        "check its name, its permissions and the free space"
+    )
+
+
+def test_a_folder_in_use_is_told_before_data_are_read(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+    wanted = ("--data", "cifar10", "--data-dir", tmp_path / "none")
+    assert refusal("search", "--model", "conv2", *wanted, "-o", run[0], status=2) == (
+        f"{run[0]}: expected a folder without a run, found one with checkpoints; go on with --resume, or choose another "
+        "folder"
+    )
+
+
+def test_a_data_set_that_is_not_known() -> None:
+    assert refusal("infer", "conv6-cifar10", "--data", "Cora", status=2).startswith("--data: expected one of cifar10, ")
+
+
 def test_images_of_another_shape(packed: Path, pets: str) -> None:
     data = pets
     assert refusal("infer", packed, "--data", data, status=1) == (
