@@ -132,8 +132,8 @@ def test_a_place_that_cannot_be_written(
     monkeypatch.setattr(os, "replace", refuse)
     source, out = run[0] / BEST if command == "pack" else packed, tmp_path / "out"
     assert refusal(command, source, "-o", out, status=1) == (
-        f"{out}: expected a place that can be written, found {os.strerror(code).lower()}; nothing was written under that "
-        "name; check the folder, its permissions and the free space"
+        f"{out}: expected a place that can be written, found {os.strerror(code).lower()}; what was there before is "
+        "as it was; check the folder, its permissions and the free space"
     )
     assert not list(tmp_path.iterdir())
 
@@ -141,8 +141,8 @@ def test_a_place_that_cannot_be_written(
 def test_a_folder_that_is_missing(packed: Path, tmp_path: Path) -> None:
     out = tmp_path / "none" / "out"
     assert refusal("unpack", packed, "-o", out, status=1) == (
-        f"{out}: expected a place that can be written, found no such file or directory; nothing was written under that "
-        "name; check the folder, its permissions and the free space"
+        f"{out}: expected a place that can be written, found no such file or directory; what was there before is "
+        "as it was; check the folder, its permissions and the free space"
     )
 
 

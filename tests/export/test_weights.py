@@ -70,8 +70,8 @@ def test_a_full_disk(ticket: Ticket, file_format: str, tmp_path: Path, monkeypat
     with pytest.raises(OutputError) as caught:
         write_weights(ticket, path, file_format=file_format)
     assert str(caught.value) == (
-        f"{path}: expected a place that can be written, found {os.strerror(errno.ENOSPC).lower()}; nothing was written "
-        "under that name; check the folder, its permissions and the free space"
+        f"{path}: expected a place that can be written, found {os.strerror(errno.ENOSPC).lower()}; what was there before is "
+        "as it was; check the folder, its permissions and the free space"
     )
     assert not list(tmp_path.iterdir())
 
