@@ -8,7 +8,7 @@ which Pensia et al. 2020 (arXiv 2006.07990) brought to networks; with frozen var
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -78,7 +78,7 @@ class Experiment:
 
     @property
     def freeze(self) -> float:
-        """f = p + l."""
+        """The probability that a variable is frozen, f = p + l."""
         return float(_exact(self.prune) + _exact(self.lock))
 
     @property
@@ -146,16 +146,21 @@ def measure(experiment: Experiment, watch: Watcher | None = None) -> Curve:
     return Curve(experiment, tuple(successes), free)
 
 
-def fitted_constant(curves: Sequence[Curve]) -> float | None:
-    """Fits needed n = C log(1 / min(delta, epsilon)) / (1 - f).
+def fit(curves: Iterable[Curve]) -> float | None:
+    """Fits needed n = C log(1 / min(delta, epsilon)) / (1 - f) to the curves without locking.
 
     Args:
-        curves: any; those without a needed n say nothing.
+        curves: any; those without a needed n say nothing, and those with locked variables are not asked, since they
+            follow another law (docs/theory.md).
 
     Returns:
-        C by least squares; None where no curve has a needed n.
+        C by least squares; None where no curve is left.
     """
-    known = [(curve.experiment.scale, curve.needed) for curve in curves if curve.needed is not None]
+    known = [
+        (curve.experiment.scale, curve.needed)
+        for curve in curves
+        if curve.needed is not None and not curve.experiment.lock
+    ]
     if not known:
         return None
     return sum(scale * needed for scale, needed in known) / sum(scale**2 for scale, _ in known)

@@ -30,7 +30,7 @@ UNIT_BITS = 32
 """Numbers are counted in units of 2**-UNIT_BITS; sums of thousands of them fit 64 bits."""
 ALWAYS_DECIDED = 40
 """So many numbers are always decided on: a base and shifts of a million sums each. More of them mostly are, too."""
-_FEW_BITS = 10
+_FEW_BITS = 12
 """The first attempt is with no more shifts than 2 to this many."""
 _MAX_BITS = 20
 """Neither the base nor the shifts are more than 2 to this many, and no more sums than this are looked at in one step,
@@ -176,7 +176,8 @@ def _leading_back(shifts: Integers, gaps: _Gaps, base: Integers, moves: Integers
     """Leaves out the shifts that, with any of the base and of further moves, stay below or above all gaps."""
     least = base[0] + moves[moves < 0].sum()
     most = base[-1] + moves[moves > 0].sum()
-    return shifts[(shifts + most > gaps.starts[0]) & (shifts + least < gaps.ends[-1])]
+    leading: NDArray[np.bool_] = (shifts + most > gaps.starts[0]) & (shifts + least < gaps.ends[-1])
+    return shifts[leading]
 
 
 def _sums_within(gaps: _Gaps, base: Integers, shifts: Integers) -> tuple[Integers, int]:
