@@ -96,23 +96,22 @@ def subset_sum(
             name = f"p {experiment.prune:g}, l {experiment.lock:g}, epsilon {experiment.epsilon:g}"
             curves.append(measure(experiment, partial(_tell, running, name)))
             running.advance()
-    if picture is not None:
-        write_atomically(picture, draw(curves).encode(), force=force)
     constant = fit(curves)
     if as_json:
         common = {"delta": delta, "trials": trials, "seed": seed, "most": most}
         click.echo(json.dumps({**common, "constant": constant, "curves": [_summary(curve) for curve in curves]}))
-        return
+    else:
+        from .output import console, needed_chart, successes_chart
 
-    from .output import console, needed_chart, successes_chart
-
-    out = console()
-    if len(curves) == 1:
-        out.print(successes_chart(curves[0]))
-        out.print()
-    out.print(needed_chart(curves))
-    if constant is not None and len(curves) > 1:
-        out.print(f"\nwithout locking, n = {constant:.2f} log(1 / min(delta, epsilon)) / (1 - f) fits best")
+        out = console()
+        if len(curves) == 1:
+            out.print(successes_chart(curves[0]))
+            out.print()
+        out.print(needed_chart(curves))
+        if constant is not None and len(curves) > 1:
+            out.print(f"\nwithout locking, n = {constant:.2f} log(1 / min(delta, epsilon)) / (1 - f) fits best")
+    if picture is not None:  # last, so that a full disk costs no more than the picture
+        write_atomically(picture, draw(curves).encode(), force=force)
 
 
 def _tell(running: Bar, name: str, count: int) -> None:
