@@ -91,6 +91,19 @@ def test_binary_digits_and_numbers_that_add_nothing(count: int) -> None:
     assert not reaches(free, 0, 2 * ONE, 1 << 19)
 
 
+@pytest.mark.parametrize("shifts", [1, 2, 3, 64])
+@pytest.mark.parametrize("few", [0, 2, 9])
+def test_no_sum_is_left_out(shifts: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums of 2, 4, .. 512 are all even numbers up to 1022; one of them less would leave a gap of 4."""
+    for name, value in {"_FEW_BITS": few, "_MAX_SHIFTS": shifts, "_MAX_BITS": 5, "UNIT_BITS": 0}.items():
+        monkeypatch.setattr(subset_sums, name, value)
+    digits = [1 << power for power in range(1, 10)]
+    assert reaches(digits, 0, 1022, 1)
+    assert reaches([-digits[0], *digits[1:]], -2, 1020, 1)
+    assert not reaches(digits, -2, 1022, 1)
+    assert not reaches([*digits[:-1], 514], 0, 1022, 1)
+
+
 def test_forty_numbers_on_a_grid_have_gaps_that_no_subset_closes() -> None:
     free = (np.random.Generator(np.random.PCG64(1)).integers(-256, 256, 40) << 24).tolist()
     assert reaches(free, -HALF, HALF, 1 << 23)
@@ -140,7 +153,7 @@ def test_a_measurement_against_the_slow_way(prune: float, lock: float) -> None:
     assert curve.successes == tuple(
         sum(slow_trial(asked, number, count) for number in range(20)) for count in range(len(curve.successes))
     )
-    assert 0 < curve.successes[-1]
+    assert curve.successes[-1] > 0
 
 
 def test_the_needed_number_is_the_first_with_enough_successes() -> None:
