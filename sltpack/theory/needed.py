@@ -23,7 +23,8 @@ SMALLEST_EPSILON = 1e-6
 LARGEST_EPSILON = 0.5
 """With it the empty sum reaches every target."""
 MOST_VARIABLES = 2000
-MOST_TRIALS = 100_000
+MOST_TRIALS = 10_000
+"""With the most variables the draws of so many take 200 MB."""
 _ONE = 1 << UNIT_BITS
 
 Watcher = Callable[[int], None]

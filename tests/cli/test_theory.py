@@ -87,7 +87,7 @@ def test_the_ratios_that_are_measured_unless_asked() -> None:
         ),
         (("--epsilon", 0), "epsilon: expected 1e-06 to 0.5, found 0; choose another"),
         (("--delta", 2), "delta: expected more than 0 and less than 1, found 2; choose another"),
-        (("--trials", 0), "the trials: expected 1 to 100000, found 0; choose another"),
+        (("--trials", 0), "the trials: expected 1 to 10000, found 0; choose another"),
         (("--most", 100_000), "the number of variables: expected 1 to 2000, found 100000; choose another"),
     ],
 )
