@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console, JustifyMethod
 from rich.table import Table
@@ -11,6 +13,9 @@ from rich.text import Text
 
 from sltpack.accounting import Account
 from sltpack.errors import one_line
+
+if TYPE_CHECKING:
+    from sltpack.theory import Curve
 
 BAR_CELLS = 28
 """Characters of a whole bar."""
@@ -107,6 +112,50 @@ def layer_table(account: Account) -> Table:
     return table
 
 
+def needed_chart(curves: Sequence[Curve]) -> Table:
+    """Draws how many variables are needed.
+
+    Args:
+        curves: one for each row, in their order.
+
+    Returns:
+        A row for each: p, l, epsilon, the needed n, how many of them are free, and C of this row alone.
+    """
+    chart = _headed("p", "l", "epsilon", "needed n", "of them free", "C")
+    chart.add_column("")
+    longest = max(curve.tried for curve in curves)
+    for curve in curves:
+        asked, constant = curve.experiment, curve.constant
+        known = constant is not None
+        chart.add_row(
+            *(f"{asked.prune:g}", f"{asked.lock:g}", f"{asked.epsilon:g}"),
+            *(f"{'' if known else 'over '}{curve.tried}", f"{curve.free:.1f}" if known else ""),
+            f"{constant:.2f}" if constant is not None else "",
+            Text(bar(curve.tried / longest) if longest and known else "", "red" if asked.lock else "cyan"),
+        )
+    return chart
+
+
+def successes_chart(curve: Curve) -> Table:
+    """Draws how often every target was reached.
+
+    Args:
+        curve: over the number of variables.
+
+    Returns:
+        A row for each number, from the last one with which every trial failed.
+    """
+    chart = _headed("n", "reached", "share")
+    chart.add_column("")
+    trials = curve.experiment.trials
+    start = max(sum(not reached for reached in curve.successes) - 1, 0)
+    for count, reached in enumerate(curve.successes[start:], start):
+        chart.add_row(
+            f"{count}", f"{reached:,}", f"{100 * reached / trials:.1f} %", Text(bar(reached / trials), "cyan")
+        )
+    return chart
+
+
 def bar(share: float) -> str:
     """Draws a share as a bar; what is not nothing is seen.
 
@@ -127,6 +176,13 @@ def _writes_blocks() -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _headed(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def _columns(*justify: JustifyMethod) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from sltpack_cli.main import cli
@@ -28,8 +29,10 @@ Data sets that are downloaded are kept in the user's cache folder, or in the fol
 def page() -> str:
     """Writes the page anew."""
     parts = [_HEAD, _shown("--help")]
-    for name in cli.commands:
+    for name, command in cli.commands.items():
         parts += [f"## {name}\n", _shown(name, "--help")]
+        for inner in command.commands if isinstance(command, click.Group) else ():
+            parts += [f"### {name} {inner}\n", _shown(name, inner, "--help")]
     return "\n".join(parts)
 
 

@@ -40,6 +40,7 @@ NUMERIC = (
     "rans",
     "codecs",
     "tickets",
+    "theory",
 )
 """These know numpy."""
 RUNNING = (
