@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import damaged
+from .streams import pieces
 
 FREQUENCY_BITS = 24
 """The frequencies of a table add up to 2^24."""
@@ -150,9 +151,11 @@ def bits_of(segments: Sequence[Segment]) -> int:
     """Tells how many bits symbols take, or a few more, and in integers, so that it is the same on every machine."""
     total = 0
     for symbols, table in segments:
-        counts: list[int] = np.bincount(symbols, minlength=table.frequencies.size).tolist()
+        counts = np.zeros(table.frequencies.size, np.int64)
+        for start, stop in pieces(0, symbols.size):  # which NumPy makes eight times as large to count
+            counts += np.bincount(symbols[start:stop], minlength=counts.size)
         by_frequency: dict[int, int] = {}
-        for count, frequency in zip(counts, table.frequencies.tolist(), strict=True):
+        for count, frequency in zip(counts.tolist(), table.frequencies.tolist(), strict=True):
             if count:
                 by_frequency[frequency] = by_frequency.get(frequency, 0) + count
         for frequency, count in by_frequency.items():

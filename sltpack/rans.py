@@ -151,8 +151,7 @@ def split(string: BitString, blocks: Symbols) -> Iterator[Segment]:
         present = body != 0
         yield from split(string.presence(), np.packbits(present, bitorder="little"))
         body = body[present]
-    if whole:
-        yield body, table_of(string.zeros, BLOCK_BITS, sparse=string.sparse)
+    yield body, table_of(string.zeros, BLOCK_BITS, sparse=string.sparse)
     if rest:
         yield blocks[whole:], table_of(string.zeros, rest, sparse=False)
 
@@ -171,16 +170,14 @@ def join(string: BitString, reader: Reader) -> Symbols:
         FormatError: there are too few words.
     """
     whole, rest = divmod(string.length, BLOCK_BITS)
-    blocks = np.zeros(whole + (rest > 0), np.uint8)
-    present = np.ones(whole, np.bool_)
+    table = table_of(string.zeros, BLOCK_BITS, sparse=string.sparse)
     if string.sparse:
         present = np.unpackbits(join(string.presence(), reader), count=whole, bitorder="little").view(np.bool_)
-    if whole:
-        table = table_of(string.zeros, BLOCK_BITS, sparse=string.sparse)
-        blocks[:whole][present] = reader.read(int(np.count_nonzero(present)), table)
-    if rest:
-        blocks[whole:] = reader.read(1, table_of(string.zeros, rest, sparse=False))
-    return blocks
+        blocks = np.zeros(whole, np.uint8)
+        blocks[present] = reader.read(int(np.count_nonzero(present)), table)
+    else:
+        blocks = reader.read(whole, table)
+    return np.append(blocks, reader.read(1, table_of(string.zeros, rest, sparse=False))) if rest else blocks
 
 
 def _string_of(layer: Layer) -> BitString:
