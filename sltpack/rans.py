@@ -115,9 +115,16 @@ def table_of(zeros: int, bits: int, *, sparse: bool) -> Table:
         The table of the 2^bits values. A value with c ones has 1 and (2^24 - 2^bits) times its probability, rounded
         down; the empty one has nothing where it is left out; the last one has what is over.
     """
-    possible = (1 << SHARE_BITS) - (_chance(zeros, bits, 0) if sparse else 0)
     shared = (1 << FREQUENCY_BITS) - (1 << bits)
-    by_ones = [1 + shared * _chance(zeros, bits - count, count) // possible for count in range(bits + 1)]
+    if sparse:
+        # All chances are divided by the share of ones o, which may be a few units: of all of them, since
+        # (1 - z^r) / o = 1 + z + ... + z^(r - 1).
+        possible = sum(_chance(zeros, count, 0) for count in range(bits))
+        chances = [0, *(_chance(zeros, bits - count, count - 1) for count in range(1, bits + 1))]
+    else:
+        possible = 1 << SHARE_BITS
+        chances = [_chance(zeros, bits - count, count) for count in range(bits + 1)]
+    by_ones = [1 + shared * chance // possible for chance in chances]
     frequencies = [by_ones[value.bit_count()] for value in range(1 << bits)]
     if sparse:
         frequencies[0] = 0

@@ -105,22 +105,21 @@ def whole(number):
     return number
 
 
-def chance(z, value, r):
-    """The chance of a block of r bits in units of 2^-32."""
-    ones = value.bit_count()
+def chance(z, zeros, ones):
+    """The chance of so many zeros and ones in units of 2^-32."""
     result = 2**32
-    for factor in (r - ones) * [z] + ones * [2**32 - z]:
+    for factor in zeros * [z] + ones * [2**32 - z]:
         result = whole(result * factor) // 2**32
     return result
 
 
 def frequencies_of(z, r, sparse):
     """The table of the blocks of r bits."""
-    chances = [chance(z, value, r) for value in range(2**r)]
-    divisor = 2**32 - sparse * chances[0]
-    frequencies = [1 + whole((2**24 - 2**r) * each) // divisor for each in chances]
+    counts, divisor = [value.bit_count() for value in range(2**r)], 2**32
     if sparse:
-        frequencies[0] = 0
+        divisor = whole(sum(chance(z, zeros, 0) for zeros in range(r)))
+    frequencies = [1 + whole((2**24 - 2**r) * chance(z, r - ones, ones - sparse)) // divisor for ones in counts]
+    frequencies[0] *= not sparse
     frequencies[-1] += 2**24 - sum(frequencies)
     return frequencies
 
@@ -153,7 +152,7 @@ class Rans:
         """n bits, z the share of zeros in units of 2^-32."""
         count, rest = divmod(n, 8)
         sparse = z > 7 * 2**29 and n >= 8
-        blocks = self.string(count, chance(z, 0, 8)) if sparse else [1] * count
+        blocks = self.string(count, chance(z, 8, 0)) if sparse else [1] * count
         read = iter(self.segment(sum(blocks), frequencies_of(z, 8, sparse)))
         bits = []
         for present in blocks:
