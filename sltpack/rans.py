@@ -117,8 +117,8 @@ def table_of(zeros: int, bits: int, *, sparse: bool) -> Table:
     """
     shared = (1 << FREQUENCY_BITS) - (1 << bits)
     if sparse:
-        # All chances are divided by the share of ones o, which may be a few units: of all of them, since
-        # (1 - z^r) / o = 1 + z + ... + z^(r - 1).
+        # Every chance is divided by the share of ones, o, so that nothing is lost where that is a few units. Their sum
+        # is then (1 - z^r) / o, with z for the share of zeros, which is 1 + z + ... + z^(r - 1).
         possible = sum(_chance(zeros, count, 0) for count in range(bits))
         chances = [0, *(_chance(zeros, bits - count, count - 1) for count in range(1, bits + 1))]
     else:
