@@ -12,14 +12,15 @@ from . import options
 
 @click.command("info")
 @options.ticket_argument()
-@click.option("--layers", is_flag=True, help="List every layer.")
+@click.option("--layers", is_flag=True, help="List every layer, and the parts of the supermask.")
 @options.json_option()
 @options.max_weights_option()
 def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     """Tell the size of a ticket in bits, and where each bit goes.
 
     FILE is a .slt file or the name of a ticket that comes with sltpack, such as conv6-cifar10. The file's digest is
-    checked; no weight is made.
+    checked; no weight is made, and no bit of a coded supermask read: how many weights each layer keeps is what the
+    header says, until verify counts them.
 
     \b
     Examples:
@@ -56,7 +57,8 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     out.print()
     out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
     out.print(f"supermask      {found.supermask_bits:>13,} bits, {_each(found.supermask_bits, found.searched)}")
-    out.print(f"entropy        {found.entropy_bits:>13,.0f} bits, {_each(found.entropy_bits, found.searched)}")
+    entropy = _each(found.entropy_bits, found.searched)
+    out.print(f"entropy        {found.entropy_bits:>13,.0f} bits, {entropy}, by one density a layer")
     out.print(f"paper's count  {found.paper_bits:>13,} bits, one a searched weight")
     ratio = found.dense_bits / found.file_bits
     out.print(f"dense float32  {found.dense_bits:>13,} bits, {ratio:.1f} times the file")
@@ -78,6 +80,8 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     if layers:
         out.print()
         out.print(layer_table(found))
+        inner = ", ".join(f"{part.replace('_', ' ')} {bits:,}" for part, bits in found.supermask_parts.items())
+        out.print(f"\nbits of the supermask: {inner}")
 
 
 def _each(bits: float, searched: int) -> str:

@@ -103,12 +103,12 @@ def layer_table(account: Account) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("weights", "pruned", "locked", "searched", "kept", "entropy"):
         table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("written", no_wrap=True)
     for layer in account.layers:
         counts = (layer.weights, layer.pruned, layer.locked, layer.searched, layer.kept)
         shape = "x".join(map(str, layer.shape))
-        table.add_row(
-            Text(one_line(layer.name)), shape, *(f"{count:,}" for count in counts), f"{layer.entropy_bits:,.0f}"
-        )
+        entropy = f"{layer.entropy_bits:,.0f}"
+        table.add_row(Text(one_line(layer.name)), shape, *(f"{count:,}" for count in counts), entropy, layer.written)
     return table
 
 

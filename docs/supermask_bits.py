@@ -3,7 +3,6 @@
     python docs/supermask_bits.py sizes runs/*/model.slt     # raw, rans, zstd -19, entropy
     python docs/supermask_bits.py models runs/*/model.slt    # what side information would save
     python docs/supermask_bits.py parts runs/*/model.slt     # bytes of a whole file
-    python docs/supermask_bits.py speed                      # seconds for ten million bits
 
 zstd is the command of that name.
 """
@@ -11,11 +10,9 @@ zstd is the command of that name.
 from __future__ import annotations
 
 import argparse
-import itertools
 import math
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +22,7 @@ from numpy.typing import NDArray
 import sltpack
 from sltpack import codecs
 from sltpack.accounting import account, entropy_bits
-from sltpack.header import Layer, ModelSpec, Ratios, Seeds, Source
-from sltpack.supermask import Supermask
+from sltpack.header import Layer
 from sltpack.tickets import Ticket
 
 Numbers = NDArray[np.int64]
@@ -39,11 +35,11 @@ LOCKED_CLASSES = 8
 def main() -> None:
     """Prints the table that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["sizes", "models", "parts", "speed"])
-    parser.add_argument("files", nargs="*", help="tickets, as files or by name")
+    parser.add_argument("what", choices=["sizes", "models", "parts"])
+    parser.add_argument("files", nargs="+", help="tickets, as files or by name")
     arguments = parser.parse_args()
     tickets = {_label(file): sltpack.load(file) for file in arguments.files}
-    lines = {"sizes": sizes, "models": models, "parts": parts, "speed": lambda _: speed()}[arguments.what](tickets)
+    lines = {"sizes": sizes, "models": models, "parts": parts}[arguments.what](tickets)
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -80,34 +76,12 @@ def parts(tickets: dict[str, Ticket]) -> list[str]:
     return lines
 
 
-def speed() -> list[str]:
-    """Times the code on a layer of ten million bits at several densities, and the layer's weights beside it."""
-    lines = ["| density | encode | decode | KU weights | SKC weights |", "|---" * 5 + "|"]
-    for density in (1e-6, 1e-3, 0.01, 0.05, 0.1, 0.125, 0.2, 0.3, 0.45, 0.9):
-        bits = np.random.default_rng(1).random(10_000_000, np.float32) < density
-        layer = Layer("layer", (5000, 2000), 0, 0, 0, 0, int(np.count_nonzero(bits)))
-        source = Source(ModelSpec("m", {}), "ku", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), (layer,))
-        supermask = Supermask.from_layers([bits])
-        begin = time.perf_counter()
-        _, data = codecs.encode("rans", supermask, source)
-        times = [begin, time.perf_counter()]
-        codecs.decode("rans", data, source, "test")
-        times.append(time.perf_counter())
-        for init in ("ku", "skc"):
-            regenerated = Source(source.model, init, "none", source.seeds, source.ratios, source.layers)
-            Ticket(regenerated, supermask, {}, "", {}).weights(0)
-            times.append(time.perf_counter())
-        spent = (f"{stop - start:.3f}" for start, stop in itertools.pairwise(times))
-        lines.append(f"| {density:g} | {' | '.join(spent)} |")
-    return lines
-
-
 def models(tickets: dict[str, Ticket]) -> list[str]:
     """Tells by how many percent each kind of side information would shorten the code, negative where it would not."""
     kinds = ["|w|", "sign", "|w| and sign", "row", "column", "kernel position", "locked in row"]
     sums = {" + ".join(pair): pair for pair in (("row", "column"), ("|w| and sign", "row"), ("|w| and sign", "column"))}
     names = [*kinds, *sums]
-    heads = ["ticket", *(name.replace("|w|", "size") for name in names), "as built"]
+    heads = ["ticket", *(name.replace("|w|", "size") for name in names)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for file, ticket in tickets.items():
         plain, saved = 0.0, dict.fromkeys(names, 0.0)
@@ -121,8 +95,7 @@ def models(tickets: dict[str, Ticket]) -> list[str]:
                 saved[name] += entropy - _coded(bits, of_each)
             for name, (first, second) in sums.items():
                 saved[name] += entropy - _of_both(bits, classes[first], classes[second])
-        coded = 8 * len(codecs.encode("rans", ticket.supermask, ticket.source)[1])
-        shares = (f"{round(100 * part / plain, 2) + 0.0:.2f}" for part in (*saved.values(), plain - coded))
+        shares = (f"{round(100 * part / plain, 2) + 0.0:.2f}" for part in saved.values())
         lines.append(f"| {file} | {' | '.join(shares)} |")
     return lines
 

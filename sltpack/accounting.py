@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from . import header as headers
+from . import payloads
 from .container import Container, encode, tensor_entries
 from .header import Layer
 
@@ -26,6 +27,7 @@ class LayerAccount:
         searched: how many are searched.
         kept: how many are not zero, the locked ones counted.
         entropy_bits: of its part of the supermask.
+        written: how its part is written: "empty", "raw" or "coded".
     """
 
     name: str
@@ -36,6 +38,7 @@ class LayerAccount:
     searched: int
     kept: int
     entropy_bits: float
+    written: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Account:
         searched: the size of the search space.
         kept: weights that are not zero, the locked ones counted.
         supermask_bits: as it is written.
+        supermask_parts: its bits by name; they add up to `supermask_bits`.
         paper_bits: as the paper counts a ticket: one bit a searched weight.
         entropy_bits: of the supermask, with one density a layer.
         dense_bits: the same network with every weight and buffer as float32.
@@ -65,6 +69,7 @@ class Account:
     searched: int
     kept: int
     supermask_bits: int
+    supermask_parts: dict[str, int]
     paper_bits: int
     entropy_bits: float
     dense_bits: int
@@ -80,12 +85,16 @@ def account(container: Container) -> Account:
     """Tells where every bit of a file goes.
 
     Args:
-        container: the file; of its payload, only the sizes are looked at.
+        container: the file; of its payload, only the sizes count.
 
     Returns:
         The account. Its parts: `supermask` and `buffers` (their bytes), `layer_table`, `seeds`, `digests` and `about`
         (their values as they are spelled in the header), `tensor_table` (safetensors' entries of the tensors), and
-        `container` (all else: the model, keys, braces, padding).
+        `container` (all else: the model, keys, braces, padding). Those of the supermask: `raw_bits`, `states`, `words`
+        and `lane_count` (docs/format.md, "The codec rans").
+
+    Raises:
+        FormatError: the payload does not fit the layer table.
     """
     header = container.header
     source = header.source
@@ -104,7 +113,10 @@ def account(container: Container) -> Account:
         "tensor_table": len(headers.compact(tensor_entries(container)).encode("utf-8")) - 2,
     }
     parts["container"] = file_bytes - sum(parts.values())
-    layers = tuple(_layer_account(layer) for layer in source.layers)
+    payload = payloads.take_apart(header.codec, container.supermask, source, "ticket")
+    supermask_parts = {"raw_bits": len(payload.raw), "states": len(payload.states), "words": len(payload.words)}
+    supermask_parts["lane_count"] = parts["supermask"] - sum(supermask_parts.values())
+    layers = tuple(_layer_account(layer, way) for layer, way in zip(source.layers, payload.ways, strict=True))
     buffer_values = sum(math.prod(buffer.shape) for buffer in container.buffers)
     return Account(
         file_bits=8 * file_bytes,
@@ -115,6 +127,7 @@ def account(container: Container) -> Account:
         searched=source.searched,
         kept=source.kept,
         supermask_bits=8 * parts["supermask"],
+        supermask_parts={name: 8 * size for name, size in supermask_parts.items()},
         paper_bits=source.searched,
         entropy_bits=sum(layer.entropy_bits for layer in layers),
         dense_bits=FLOAT32_BITS * (source.size + buffer_values),
@@ -136,10 +149,10 @@ def entropy_bits(length: int, ones: int) -> float:
     return sum(-count * math.log2(count / length) for count in (ones, zeros) if count)
 
 
-def _layer_account(layer: Layer) -> LayerAccount:
+def _layer_account(layer: Layer, way: str) -> LayerAccount:
     bits = entropy_bits(layer.searched, layer.searched_kept)
     return LayerAccount(
-        layer.name, layer.shape, layer.size, layer.pruned, layer.locked, layer.searched, layer.kept, bits
+        layer.name, layer.shape, layer.size, layer.pruned, layer.locked, layer.searched, layer.kept, bits, way
     )
 
 

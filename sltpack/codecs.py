@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from . import payloads
-from .errors import FormatError
-from .header import Layer, Source
+from .errors import damaged
+from .header import Source
 from .rans import Rans
 from .supermask import Supermask
 
@@ -53,18 +53,17 @@ class Raw:
 
     def decode(self, data: bytes, source: Source, where: object) -> Supermask:
         """Reads the bits as they are, once their number and the padding have been checked."""
-        payloads.check_bits(data, source.layers, where)
-        return Supermask.from_bytes(data, source.searched)
+        return Supermask.from_bytes(payloads.take_apart("raw", data, source, where).raw, source.searched)
 
 
-CODECS: dict[str, Codec] = {"raw": Raw(), "rans": Rans()}
+_BY_NAME: dict[str, Codec] = {"raw": Raw(), "rans": Rans()}
 
 
 def encode(codec: str, supermask: Supermask, source: Source) -> tuple[str, bytes]:
     """Writes a supermask.
 
     Args:
-        codec: one of `CODECS`, or `AUTO` for the one that takes fewer bytes.
+        codec: one of `sltpack.header.CODECS`, or `AUTO` for the one that takes fewer bytes.
         supermask: all bits of the ticket.
         source: the layers they belong to.
 
@@ -72,8 +71,8 @@ def encode(codec: str, supermask: Supermask, source: Source) -> tuple[str, bytes
         The codec's name, and the bytes of the file's tensor `supermask`.
     """
     if codec != AUTO:
-        return codec, CODECS[codec].encode(supermask, source)
-    written = {name: each.encode(supermask, source) for name, each in CODECS.items()}
+        return codec, _BY_NAME[codec].encode(supermask, source)
+    written = {name: each.encode(supermask, source) for name, each in _BY_NAME.items()}
     best = min(written, key=lambda name: len(written[name]))  # the first of them where they are alike
     return best, written[best]
 
@@ -82,7 +81,7 @@ def decode(codec: str, data: bytes, source: Source, where: object) -> Supermask:
     """Reads a supermask.
 
     Args:
-        codec: one of `CODECS`.
+        codec: one of `sltpack.header.CODECS`.
         data: the bytes of the file's tensor `supermask`.
         source: the layers they belong to.
         where: what to name in an error.
@@ -93,18 +92,11 @@ def decode(codec: str, data: bytes, source: Source, where: object) -> Supermask:
     Raises:
         FormatError: no supermask of these layers is written so.
     """
-    supermask, start = CODECS[codec].decode(data, source, where), 0
+    supermask, start = _BY_NAME[codec].decode(data, source, where), 0
     for layer in source.layers:
-        _check_ones(layer, supermask.count(start, start + layer.searched), where)
+        ones = supermask.count(start, start + layer.searched)
+        if ones != layer.searched_kept:
+            expected = f"{layer.searched_kept} ones in its part of the supermask"
+            raise damaged(f"{where}: layer {layer.name}", expected, f"{ones}")
         start += layer.searched
     return supermask
-
-
-def _check_ones(layer: Layer, ones: int, where: object) -> None:
-    if ones != layer.searched_kept:
-        raise FormatError(
-            f"{where}: layer {layer.name}",
-            expected=f"{layer.searched_kept} ones in its part of the supermask",
-            found=f"{ones}",
-            remedy="the file is damaged; get it anew",
-        )

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from . import header as headers
 from . import header_reader, payloads
-from .errors import FormatError, LimitError, RequestError, reason, shown
+from .errors import FormatError, LimitError, RequestError, damaged, reason, shown
 from .files import open_plain
 from .header import MAX_DIMENSIONS, MAX_WEIGHTS, Header
 from .kinds import ARCHIVE
@@ -120,9 +120,9 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     except UnicodeEncodeError:  # JSON can spell halves of characters, which UTF-8 cannot write
         same = False
     if not same:
-        raise _damaged(where, "a header in the one spelling that the format allows", "another")
+        raise damaged(where, "a header in the one spelling that the format allows", "another")
     if _digest(text, body) != digest:
-        raise _damaged(where, f"content with the SHA-256 {digest[:16]}...", f"{_digest(text, body)[:16]}...")
+        raise damaged(where, f"content with the SHA-256 {digest[:16]}...", f"{_digest(text, body)[:16]}...")
     header = header_reader.from_text(text, where, max_weights)
     buffers = tuple(
         Buffer(name[len(_BUFFER) :], entry["dtype"], tuple(entry["shape"]), body[slice(*entry["data_offsets"])])
@@ -215,7 +215,7 @@ def _read_within_limits(stream: BinaryIO, size: int, where: object, max_weights:
 
 def _header_length(start: bytes, size: int, where: object) -> int:
     if size < 8:
-        raise _damaged(where, "a .slt file (safetensors)", f"only {size} bytes")
+        raise damaged(where, "a .slt file (safetensors)", f"only {size} bytes")
     if start.startswith(ARCHIVE):
         raise FormatError(
             where,
@@ -226,7 +226,7 @@ def _header_length(start: bytes, size: int, where: object) -> int:
     length = int.from_bytes(start, "little")
     if length > size - 8:
         found = f"one that is cut, or of another kind ({size} bytes)"
-        raise _damaged(where, "a .slt file (safetensors) with its whole header", found)
+        raise damaged(where, "a .slt file (safetensors) with its whole header", found)
     if length > MAX_HEADER_BYTES:
         raise LimitError(
             where,
@@ -242,7 +242,7 @@ def _parse_outer(raw: bytes, where: object) -> tuple[str, str, dict[str, dict[st
     try:
         outer = header_reader.parse(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _damaged(where, "a .slt file (safetensors, so a JSON header)", "other bytes") from error
+        raise damaged(where, "a .slt file (safetensors, so a JSON header)", "other bytes") from error
     metadata = outer.pop("__metadata__", None) if isinstance(outer, dict) else None
     if not isinstance(metadata, dict) or "slt" not in metadata:
         raise FormatError(
@@ -253,7 +253,7 @@ def _parse_outer(raw: bytes, where: object) -> tuple[str, str, dict[str, dict[st
         )
     text, digest = metadata["slt"], metadata.get("file_sha256")
     if not isinstance(text, str) or not isinstance(digest, str):
-        raise _damaged(where, "the metadata slt and file_sha256", ", ".join(map(str, metadata)))
+        raise damaged(where, "the metadata slt and file_sha256", ", ".join(map(str, metadata)))
     return text, digest, outer
 
 
@@ -267,40 +267,37 @@ def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
             if not isinstance(shape, list):
                 raise TypeError
         except (TypeError, KeyError, ValueError) as error:
-            raise _damaged(where, f"dtype, shape and data_offsets of {name}", shown(entry)) from error
+            raise damaged(where, f"dtype, shape and data_offsets of {name}", shown(entry)) from error
         if any(type(number) is not int or number < 0 for number in integers):
-            raise _damaged(where, f"whole numbers in the entry of {name}", shown(entry))
+            raise damaged(where, f"whole numbers in the entry of {name}", shown(entry))
         if len(shape) > MAX_DIMENSIONS or (name != _SUPERMASK and 0 in shape):
-            raise _damaged(where, f"at most {MAX_DIMENSIONS} dimensions of at least 1 for {name}", shown(shape))
+            raise damaged(where, f"at most {MAX_DIMENSIONS} dimensions of at least 1 for {name}", shown(shape))
         known = ("U8",) if name == _SUPERMASK else tuple(ITEM_SIZES)
         if name != _SUPERMASK and not name.startswith(_BUFFER):
-            raise _damaged(where, f"tensors named {_SUPERMASK} or {_BUFFER}...", name)
+            raise damaged(where, f"tensors named {_SUPERMASK} or {_BUFFER}...", name)
         if dtype not in known:
-            raise _damaged(where, f"{' or '.join(known)} for {name}", shown(dtype))
+            raise damaged(where, f"{' or '.join(known)} for {name}", shown(dtype))
         if start != position or stop - start != math.prod(shape) * ITEM_SIZES.get(dtype, 1):
-            raise _damaged(where, f"the bytes of {name} to follow and to fill its shape", shown(entry))
+            raise damaged(where, f"the bytes of {name} to follow and to fill its shape", shown(entry))
         position = stop
     if _SUPERMASK not in entries:
-        raise _damaged(where, f"a tensor {_SUPERMASK}", "none")
+        raise damaged(where, f"a tensor {_SUPERMASK}", "none")
     if len(entries[_SUPERMASK]["shape"]) != 1:
-        raise _damaged(where, f"{_SUPERMASK} with one dimension", shown(entries[_SUPERMASK]["shape"]))
+        raise damaged(where, f"{_SUPERMASK} with one dimension", shown(entries[_SUPERMASK]["shape"]))
     if position != size:
-        raise _damaged(where, f"{position} bytes of tensors", f"{size}")
+        raise damaged(where, f"{position} bytes of tensors", f"{size}")
 
 
 def _check_payload(container: Container, where: object) -> None:
     """Checks the payload against the layer table."""
     source = container.header.source
-    if container.header.codec == "raw":
-        payloads.check_bits(container.supermask, source.layers, where)
-    else:
-        payloads.take_apart(container.supermask, source, where)
+    payloads.take_apart(container.header.codec, container.supermask, source, where)
     names = [buffer.name for buffer in container.buffers]
     told = container.header.about.get(FINGERPRINT)
     if told is not None and told != fingerprint(container.buffers):
-        raise _damaged(where, f"buffers with the fingerprint {told}", fingerprint(container.buffers))
+        raise damaged(where, f"buffers with the fingerprint {told}", fingerprint(container.buffers))
     if taken := {layer.parameter for layer in source.layers}.intersection(names):
-        raise _damaged(where, "buffers that are not also layers", ", ".join(sorted(taken)))
+        raise damaged(where, "buffers that are not also layers", ", ".join(sorted(taken)))
 
 
 def _entry(dtype: str, shape: Sequence[int], start: int, stop: int) -> dict[str, Any]:
@@ -318,7 +315,3 @@ def _digest(text: str, data: bytes) -> str:
     digest = hashlib.sha256(text.encode("utf-8", "replace"))
     digest.update(data)
     return digest.hexdigest()
-
-
-def _damaged(where: object, expected: str, found: str) -> FormatError:
-    return FormatError(where, expected=expected, found=found, remedy="the file is damaged; get it anew")

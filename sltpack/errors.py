@@ -57,6 +57,20 @@ class OutputError(SltpackError):
     """A result could not be written; nothing was left under its final name."""
 
 
+def damaged(where: object, expected: str, found: str) -> FormatError:
+    """Makes the error for a file that cannot be as its writer made it.
+
+    Args:
+        where: the file, or a part of it.
+        expected: what should have been there.
+        found: what was there.
+
+    Returns:
+        The error; nothing helps but to get the file anew.
+    """
+    return FormatError(where, expected=expected, found=found, remedy="the file is damaged; get it anew")
+
+
 def one_line(text: str, limit: int = 1000) -> str:
     """Makes a text safe to print as one line, since parts of it may come from a stranger's file.
 

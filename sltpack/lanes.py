@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import FormatError
+from .errors import damaged
+from .streams import pieces
 
 FREQUENCY_BITS = 24
 """The frequencies of a table add up to 2^24."""
@@ -61,7 +62,7 @@ class Reader:
     def __init__(self, states: NDArray[np.uint64], words: NDArray[np.uint32], where: object) -> None:
         self._states, self._words, self._where, self._position = states, words, where, 0
         if np.any(states < LOWEST_STATE):
-            raise self._damaged("states of at least 2^32 in the supermask", "a smaller one")
+            raise damaged(self._where, "states of at least 2^32 in the supermask", "a smaller one")
 
     def read(self, count: int, table: Table) -> Symbols:
         """Reads symbols, the first of them in the first lane.
@@ -95,7 +96,7 @@ class Reader:
             if low.size:
                 taken = words[position : position + low.size]
                 if taken.size < low.size:
-                    raise self._damaged("more words in the supermask", f"only {words.size}")
+                    raise damaged(self._where, "more words in the supermask", f"only {words.size}")
                 states[low] = states[low] << word_shift | taken
                 position += low.size
         self._position = position
@@ -108,12 +109,9 @@ class Reader:
             FormatError: words are left, or a lane does not end as it has to.
         """
         if self._position != self._words.size:
-            raise self._damaged(f"{self._position} words in the supermask", f"{self._words.size}")
+            raise damaged(self._where, f"{self._position} words in the supermask", f"{self._words.size}")
         if np.any(self._states != LOWEST_STATE):
-            raise self._damaged("lanes of the supermask that end with the state 2^32", "another state")
-
-    def _damaged(self, expected: str, found: str) -> FormatError:
-        return FormatError(self._where, expected=expected, found=found, remedy="the file is damaged; get it anew")
+            raise damaged(self._where, "lanes of the supermask that end with the state 2^32", "another state")
 
 
 def write(segments: Sequence[Segment], lanes: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
@@ -150,15 +148,17 @@ def write(segments: Sequence[Segment], lanes: int) -> tuple[NDArray[np.uint64], 
 
 
 def bits_of(segments: Sequence[Segment]) -> int:
-    """Tells how many bits symbols take, nearly, and in integers, so that it is the same on every machine."""
+    """Tells how many bits symbols take, or a few more, and in integers, so that it is the same on every machine."""
     total = 0
     for symbols, table in segments:
-        counts: list[int] = np.bincount(symbols, minlength=table.frequencies.size).tolist()
+        counts = np.zeros(table.frequencies.size, np.int64)
+        for start, stop in pieces(0, symbols.size):  # which NumPy makes eight times as large to count
+            counts += np.bincount(symbols[start:stop], minlength=counts.size)
         by_frequency: dict[int, int] = {}
-        for count, frequency in zip(counts, table.frequencies.tolist(), strict=True):
+        for count, frequency in zip(counts.tolist(), table.frequencies.tolist(), strict=True):
             if count:
                 by_frequency[frequency] = by_frequency.get(frequency, 0) + count
         for frequency, count in by_frequency.items():
-            # The bits of a 256th power are 256 times the logarithm to base 2.
-            total += count * (256 * FREQUENCY_BITS - (frequency**256).bit_length())
-    return total >> 8
+            # The bits of a 256th power, less one, are 256 times the logarithm to base 2, rounded down.
+            total += count * (256 * FREQUENCY_BITS + 1 - (frequency**256).bit_length())
+    return -(-total // 256)

@@ -1,65 +1,63 @@
-"""How the payload of the codec "rans" is laid out, all of which can be checked against the header's counts alone.
+"""The bytes of a supermask: which parts each codec has in them, and whether those fit the header's counts.
 
-    2 bytes       the number of lanes L, unsigned, little-endian; 0 where no layer is coded
-    a bit each    for the layers whose bits are not all alike: whether the layer is divided into classes
-    C bytes each  for the divided layers: each class's share of ones, in units of 1/256; 0 for a class of no bits
-    bytes         the bits of the raw layers, as the codec "raw" writes them
-    8 L bytes     the states that the lanes begin with, unsigned, little-endian
-    4 W bytes     the words, unsigned, little-endian, in the order in which they are read
+The codec "raw" has only the bits. The codec "rans" has
+
+    2 bytes    the number of lanes L, unsigned, little-endian; 0 where no layer is coded
+    bytes      the bits of the raw layers, as the codec "raw" writes them
+    8 L bytes  the states that the lanes begin with, unsigned, little-endian
+    4 W bytes  the words, unsigned, little-endian, in the order in which they are read
 
 Nothing is imported here but the standard library, so that a file can be checked before NumPy is started.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .errors import FormatError
+from .errors import damaged
 from .header import Layer, Source
 
 LANE_COUNT_BYTES = 2
 STATE_BYTES = 8
 WORD_BYTES = 4
 MAX_LANES = (1 << (8 * LANE_COUNT_BYTES)) - 1
-LANE_SPAN = 2**16
-"""The most bytes of words for each lane, so that no file takes its reader many steps for a byte."""
-CLASSES = {"ku": 16, "skc": 2}
-"""How many classes a layer is divided into, by the initialiser that its weights come from."""
-BITS_BYTE = 2**11
-"""The most bits of divided layers for each byte of states and words: no class's bits take less than log2(256 / 255) of
-a bit each, which is more than 1/256. So a small file has few weights drawn before its lack of words is seen."""
-RAW, CODED, DIVIDED, EMPTY = "raw", "coded", "divided", "empty"
-"""The ways in which a layer's bits are written: as they are, by one density or one for each class, or, where they are
-all alike, not at all."""
-_PRECISION = 15
-"""Coding loses less than 2^-15 of a bit for each bit, mostly since frequencies are rounded."""
+LANE_SPAN = 2**13
+"""The most bytes of words for each lane, so that no file takes its reader many steps for a byte. Ours has five lanes
+more, or one for each 3 KiB (`sltpack.rans.lane_count`)."""
+RAW, CODED, EMPTY = "raw", "coded", "empty"
+"""The ways in which a layer's bits are written: as they are, by their density, or, where all are alike, not at all."""
+RAW_WITHIN = 181
+"""A density apart from one half by d gains 2 d^2 / ln 2 of a bit for each bit. Where d is below 1 / 362, that is less
+than 2^-15, which the rounding of frequencies can lose."""
+MAX_CODED = 2**32
+"""The most bits of a layer whose density 64 bits can tell; longer ones are raw."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A payload, taken apart.
+class Payload:
+    """The bytes of a supermask, taken apart.
 
     Attributes:
         ways: how each layer is written.
-        shares: of ones in each class, in units of 1/256, one string of bytes for each divided layer.
         raw: the bits of the raw layers.
         states: the states that the lanes begin with.
         words: what the lanes read.
     """
 
     ways: tuple[str, ...]
-    shares: tuple[bytes, ...]
     raw: bytes
-    states: bytes
-    words: bytes
+    states: bytes = b""
+    words: bytes = b""
+
+    def to_rans(self) -> bytes:
+        """Gives the bytes that the codec "rans" writes; `take_apart` gives the parts again."""
+        lanes = len(self.states) // STATE_BYTES
+        return b"".join([lanes.to_bytes(LANE_COUNT_BYTES, "little"), self.raw, self.states, self.words])
 
 
 def way_of(layer: Layer) -> str:
-    """Tells how a layer's bits are written where it is not divided, by its counts.
-
-    A density d apart from one half gains about (1 - 2 d)^2 / (2 ln 2) of a bit for each bit. Where that is less than
-    what is lost by rounding, or than one bit in all, the bits are written raw.
+    """Tells how the codec "rans" writes a layer's bits, by its counts alone.
 
     Args:
         layer: any.
@@ -70,96 +68,67 @@ def way_of(layer: Layer) -> str:
     n, ones = layer.searched, layer.searched_kept
     if ones in (0, n):
         return EMPTY
-    return RAW if (n - 2 * ones) ** 2 << _PRECISION <= n * (n + (1 << _PRECISION)) else CODED
+    return RAW if RAW_WITHIN * abs(n - 2 * ones) <= n or n > MAX_CODED else CODED
 
 
-def put_together(layout: Layout) -> bytes:
-    """Gives the bytes of a payload; `take_apart` gives the layout again."""
-    lanes = len(layout.states) // STATE_BYTES
-    divided = [way == DIVIDED for way in layout.ways if way != EMPTY]
-    flags = sum(flag << number for number, flag in enumerate(divided)).to_bytes(-(-len(divided) // 8), "little")
-    lane_count = lanes.to_bytes(LANE_COUNT_BYTES, "little")
-    return b"".join([lane_count, flags, *layout.shares, layout.raw, layout.states, layout.words])
-
-
-def take_apart(payload: bytes, source: Source, where: object) -> Layout:
-    """Takes a payload apart and checks every length in it.
+def take_apart(codec: str, data: bytes, source: Source, where: object) -> Payload:
+    """Takes the bytes of a supermask apart and checks every length in them.
 
     Args:
-        payload: the bytes of the tensor `supermask`.
-        source: the layers whose bits it holds.
+        codec: one of `sltpack.header.CODECS`.
+        data: the bytes of the tensor `supermask`.
+        source: the layers whose bits they hold.
         where: what to name in an error.
 
     Returns:
         Its parts.
 
     Raises:
-        FormatError: the lengths do not fit each other or the layers, or the raw bits are not as many ones as there
-            have to be.
+        FormatError: the lengths do not fit each other or the layers, or bits that are written as they are do not end
+            with zeros or have more or fewer ones.
     """
-    lanes = int.from_bytes(payload[:LANE_COUNT_BYTES], "little")
-    undivided = [way_of(layer) for layer in source.layers]
-    written = len(undivided) - undivided.count(EMPTY)
-    shares_at = LANE_COUNT_BYTES + -(-written // 8)
-    flags = int.from_bytes(payload[LANE_COUNT_BYTES:shares_at], "little")
-    if flags >> written:
-        raise _damaged(where, f"{written} layers that may be divided in the supermask", "more")
-    ways = []
-    for way in undivided:
-        ways.append(DIVIDED if way != EMPTY and flags & 1 else way)
-        flags >>= way != EMPTY
+    return _READERS[codec](data, source, where)
+
+
+def fewest_lanes(word_bytes: int) -> int:
+    """Gives the fewest lanes that read so many bytes of words."""
+    return min(MAX_LANES, 1 + word_bytes // LANE_SPAN)
+
+
+def _take_raw_apart(data: bytes, source: Source, where: object) -> Payload:
+    _check_bits(data, source.layers, where)
+    return Payload((RAW,) * len(source.layers), data)
+
+
+def _take_rans_apart(data: bytes, source: Source, where: object) -> Payload:
+    lanes = int.from_bytes(data[:LANE_COUNT_BYTES], "little")
+    ways = tuple(way_of(layer) for layer in source.layers)
     plain = [layer for layer, way in zip(source.layers, ways, strict=True) if way == RAW]
-    classes, divided = CLASSES[source.init], ways.count(DIVIDED)
-    raw_at = shares_at + classes * divided
-    states_at = raw_at + -(-sum(layer.searched for layer in plain) // 8)
+    states_at = LANE_COUNT_BYTES + -(-sum(layer.searched for layer in plain) // 8)
     words_at = states_at + STATE_BYTES * lanes
-    if len(payload) < words_at or (len(payload) - words_at) % WORD_BYTES:
-        raise _damaged(where, f"{words_at} bytes and whole words in the supermask", f"{len(payload)}")
-    coded = divided or CODED in ways
-    fewest = 1 + (len(payload) - words_at) // LANE_SPAN if coded else 0
+    if len(data) < words_at or (len(data) - words_at) % WORD_BYTES:
+        raise damaged(where, f"{words_at} bytes and whole words in the supermask", f"{len(data)}")
+    if CODED not in ways and len(data) > states_at:
+        raise damaged(where, f"{states_at} bytes in the supermask, as no layer is coded", f"{len(data)}")
+    fewest = fewest_lanes(len(data) - words_at) if CODED in ways else 0
     if lanes < fewest:
-        raise _damaged(where, f"at least {fewest} lanes in the supermask", f"{lanes}")
-    drawn = sum(layer.searched for layer, way in zip(source.layers, ways, strict=True) if way == DIVIDED)
-    if len(payload) - states_at < drawn // BITS_BYTE:
-        expected = (
-            f"{drawn // BITS_BYTE} bytes of states and words for {drawn} searched weights in the supermask, or more"
-        )
-        raise _damaged(where, expected, f"{len(payload) - states_at}")
-    if not coded and len(payload) > states_at:
-        raise _damaged(where, f"{states_at} bytes in the supermask, as no layer is coded", f"{len(payload)}")
-    check_bits(payload[raw_at:states_at], plain, where)
-    return Layout(
-        tuple(ways),
-        tuple(payload[start : start + classes] for start in range(shares_at, raw_at, classes)),
-        payload[raw_at:states_at],
-        payload[states_at:words_at],
-        payload[words_at:],
-    )
+        raise damaged(where, f"at least {fewest} lanes in the supermask", f"{lanes}")
+    _check_bits(data[LANE_COUNT_BYTES:states_at], plain, where)
+    return Payload(ways, data[LANE_COUNT_BYTES:states_at], data[states_at:words_at], data[words_at:])
 
 
-def check_bits(data: bytes, layers: Sequence[Layer], where: object) -> None:
-    """Checks bits that are written as they are, against the layers whose they are.
+_READERS: dict[str, Callable[[bytes, Source, object], Payload]] = {"raw": _take_raw_apart, "rans": _take_rans_apart}
 
-    Args:
-        data: their bytes.
-        layers: one behind the other.
-        where: what to name in an error.
 
-    Raises:
-        FormatError: the bytes are more or fewer, the last one is not filled with zeros, or there are more or fewer
-            ones.
-    """
+def _check_bits(data: bytes, layers: Sequence[Layer], where: object) -> None:
+    """Checks bits that are written as they are, against the layers whose they are."""
     searched = sum(layer.searched for layer in layers)
     ones = sum(layer.searched_kept for layer in layers)
     if len(data) != -(-searched // 8):
-        raise _damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(data)}")
+        raise damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(data)}")
     if searched % 8 and data[-1] >> (searched % 8):
-        raise _damaged(where, "zero bits behind the last one of the supermask", "others")
+        raise damaged(where, "zero bits behind the last one of the supermask", "others")
     # Counted as one integer, since NumPy must not be started for this.
     found = int.from_bytes(data, "little").bit_count()
     if found != ones:
-        raise _damaged(where, f"{ones} ones in the supermask", f"{found}")
-
-
-def _damaged(where: object, expected: str, found: str) -> FormatError:
-    return FormatError(where, expected=expected, found=found, remedy="the file is damaged; get it anew")
+        raise damaged(where, f"{ones} ones in the supermask", f"{found}")

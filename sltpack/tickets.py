@@ -324,8 +324,6 @@ def _require_storable(source: Source, name: str, values: NDArray[np.floating]) -
 def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket:
     """Reads a ticket from a file; its digest, sizes and counts have been checked, and no weight has been generated.
 
-    Of layers whose supermask is coded by classes of weights, the classes have been drawn.
-
     Args:
         path: a `.slt` file, or the name of a ticket in the package, such as "conv6-cifar10".
         max_weights: the most weights that the file may ask for.

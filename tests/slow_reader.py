@@ -96,7 +96,32 @@ def way(n, ones):
     """How the codec rans writes a layer."""
     if ones == 0 or ones == n:
         return "empty"
-    return "raw" if (n - 2 * ones) ** 2 * 2**15 <= n * (n + 2**15) else "coded"
+    return "raw" if n > 2**32 or 181 * abs(n - 2 * ones) <= n else "coded"
+
+
+def whole(number):
+    """An integer, once it is seen that 64 bits hold it."""
+    expect(0 <= number < 2**64, "an integer of more than 64 bits")
+    return number
+
+
+def chance(z, zeros, ones):
+    """The chance of so many zeros and ones in units of 2^-32."""
+    result = 2**32
+    for factor in zeros * [z] + ones * [2**32 - z]:
+        result = whole(result * factor) // 2**32
+    return result
+
+
+def frequencies_of(z, r, sparse):
+    """The table of the blocks of r bits."""
+    counts, divisor = [value.bit_count() for value in range(2**r)], 2**32
+    if sparse:
+        divisor = whole(sum(chance(z, zeros, 0) for zeros in range(r)))
+    frequencies = [1 + whole((2**24 - 2**r) * chance(z, r - ones, ones - sparse)) // divisor for ones in counts]
+    frequencies[0] *= not sparse
+    frequencies[-1] += 2**24 - sum(frequencies)
+    return frequencies
 
 
 class Rans:
@@ -110,99 +135,62 @@ class Rans:
         """The next `count` symbols, by one table."""
         starts = [sum(frequencies[:symbol]) for symbol in range(len(frequencies))]
         expect(sum(frequencies) == 2**24, "sum of the frequencies")
+        symbols = []
         for i in range(count):
             lane = i % len(self.states)
             high, slot = divmod(self.states[lane], 2**24)
             symbol = max(s for s, start in enumerate(starts) if start <= slot and frequencies[s])
-            state = frequencies[symbol] * high + slot - starts[symbol]
+            state = whole(frequencies[symbol] * high + slot - starts[symbol])
             if state < 2**32:
                 expect(self.words, "too few words")
-                state = state * 2**32 + self.words.pop(0)
+                state = whole(state * 2**32 + self.words.pop(0))
             self.states[lane] = state
-            yield symbol
+            symbols.append(symbol)
+        return symbols
 
     def string(self, n, z):
-        """n bits, z the share of zeros in units of 2^-48."""
-        count = -(-n // 8)
-        dense = z <= 7 * 2**45 or n <= 8
-        present = [1] * count if dense else self.string(count, z**8 // 2**336)
-        o, bits = 2**48 - z, []
-        for first, last, r in ((0, n // 8, 8), (n // 8, count, n % 8)):
-            if first == last:
-                continue
-            chances = [o ** value.bit_count() * z ** (r - value.bit_count()) for value in range(2**r)]
-            if not dense:
-                chances[0] = 0
-            frequencies = [(2**24 - 2**r) * chance // sum(chances) + (chance > 0) for chance in chances]
-            frequencies[-1] += 2**24 - sum(frequencies)
-            values = self.segment(sum(present[first:last]), frequencies)
-            for place in range(first, last):
-                value = next(values) if present[place] else 0
-                bits += [value >> j & 1 for j in range(r)]
-            expect(next(values, None) is None, "symbols of a segment")
+        """n bits, z the share of zeros in units of 2^-32."""
+        count, rest = divmod(n, 8)
+        sparse = z > 7 * 2**29 and n >= 8
+        blocks = self.string(count, chance(z, 8, 0)) if sparse else [1] * count
+        read = iter(self.segment(sum(blocks), frequencies_of(z, 8, sparse)))
+        bits = []
+        for present in blocks:
+            value = next(read) if present else 0
+            bits += [value >> j & 1 for j in range(8)]
+        if rest:
+            (value,) = self.segment(1, frequencies_of(z, rest, False))
+            bits += [value >> j & 1 for j in range(rest)]
         return bits
 
-    def layer(self, n, ones, of):
-        """n bits, of which the share of ones is ones / of."""
-        rarer = min(ones, of - ones)
-        bits = self.string(n, (of - rarer) * 2**48 // of)
+    def layer(self, n, ones):
+        """n bits with so many ones."""
+        rarer = min(ones, n - ones)
+        bits = self.string(n, whole((n - rarer) * 2**32) // n)
         return bits if rarer == ones else [1 - b for b in bits]
 
-    def divided(self, of_each, shares):
-        """The bits of a layer of which `of_each` has the class of each position."""
-        read = []
-        for number, share in enumerate(shares):
-            size = of_each.count(number)
-            expect((share > 0) == (size > 0), "share of a class")
-            read.append(iter(self.layer(size, share, 256) if size else []))
-        return [next(read[number]) for number in of_each]
 
-
-def classes(header, layer):
-    """The class of each searched position of a layer."""
-    _, shape, _, T_f, *_ = header["layers"][layer]
-    n, seeds = math.prod(shape), header["seeds"]
-    keys = draws(stream(seeds["freezing"], layer, FREEZING, 4 * n))
-    if header["init"] == "skc":
-        data = stream(seeds["weights"], layer, WEIGHTS, -(-n // 8))
-        of_each = [bit(data, i) for i in range(n)]
-    else:
-        of_each = [u >> 28 for u in draws(stream(seeds["weights"], layer, WEIGHTS, 4 * n))]
-    return [number for number, key in zip(of_each, keys, strict=True) if key >= T_f]
-
-
-def rans_bits(data, header, layers):
+def rans_bits(data, layers):
     """The bits of the codec rans; `layers` has (searched, ones) of each."""
     ways = [way(*layer) for layer in layers]
-    written = [number for number, its_way in enumerate(ways) if its_way != "empty"]
-    raw_at = 2 + -(-len(written) // 8)
-    expect(len(data) >= raw_at, "length of the supermask")
+    expect(len(data) >= 2, "length of the supermask")
     lanes = int.from_bytes(data[:2], "little")
-    flags = [bit(data[2:raw_at], j) for j in range(8 * (raw_at - 2))]
-    expect(not any(flags[len(written) :]), "flags behind the last layer")
-    shares = {}
-    for number, flag in zip(written, flags, strict=False):
-        if flag:
-            end = raw_at + {"ku": 16, "skc": 2}[header["init"]]
-            ways[number], shares[number], raw_at = "divided", data[raw_at:end], end
     n = sum(layer[0] for layer, its_way in zip(layers, ways, strict=True) if its_way == "raw")
-    begin = raw_at + -(-n // 8)
-    plain = raw_bits(data[raw_at:begin], n)
+    begin = 2 + -(-n // 8)
+    plain = raw_bits(data[2:begin], n)
     states = [data[i : i + 8] for i in range(begin, begin + 8 * lanes, 8)]
     words = [data[i : i + 4] for i in range(begin + 8 * lanes, len(data), 4)]
     expect(
         all(len(state) == 8 for state in states) and all(len(word) == 4 for word in words), "length of the supermask"
     )
-    coded = "coded" in ways or "divided" in ways
-    expect(lanes >= 1 + 4 * len(words) // 65536 if coded else lanes == len(words) == 0, "number of lanes")
+    fewest = min(65535, 1 + 4 * len(words) // 8192)
+    expect(lanes >= fewest if "coded" in ways else lanes == len(words) == 0, "number of lanes")
     rans = Rans([int.from_bytes(x, "little") for x in states], [int.from_bytes(x, "little") for x in words])
     string = []
-    for number, (searched, ones) in enumerate(layers):
-        if ways[number] == "divided":
-            string += rans.divided(classes(header, number), shares[number])
-        elif ways[number] == "coded":
-            string += rans.layer(searched, ones, searched)
-        elif ways[number] == "raw":
+    for (searched, ones), its_way in zip(layers, ways, strict=True):
+        if its_way == "coded":
+            string += rans.layer(searched, ones)
+        elif its_way == "raw":
             string, plain = string + plain[:searched], plain[searched:]
         else:
             string += [1 if ones else 0] * searched
@@ -258,7 +246,7 @@ def read(data: bytes) -> SlowTicket:
     if header["codec"] == "raw":
         string = raw_bits(payload, sum(searched for searched, _ in counts))
     else:
-        string = rans_bits(payload, header, counts)
+        string = rans_bits(payload, counts)
 
     masks, supermask, weights, begin = [], [], [], 0
     for layer, (name, shape, T_p, T_f, pruned, locked, kept) in enumerate(rows):

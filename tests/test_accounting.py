@@ -65,6 +65,21 @@ def test_bits_a_searched_weight() -> None:
     assert coded.supermask_bits == coded.parts["supermask"] >= coded.entropy_bits
 
 
+def test_the_parts_of_the_supermask_and_how_layers_are_written() -> None:
+    raw, coded = account(container_of(codec="raw")), account(container_of(codec="rans"))
+    for found in (raw, coded):
+        assert sum(found.supermask_parts.values()) == found.supermask_bits
+    assert raw.supermask_parts == {"raw_bits": raw.supermask_bits, "states": 0, "words": 0, "lane_count": 0}
+    assert [layer.written for layer in raw.layers] == ["raw"] * 3
+    payload = container_of(codec="rans").supermask
+    lanes = int.from_bytes(payload[:2], "little")
+    words = coded.supermask_bits - 16 - 64 * lanes
+    assert coded.supermask_parts == {"raw_bits": 0, "states": 64 * lanes, "words": words, "lane_count": 16}
+    assert lanes > 0 and words > 0
+    assert [layer.written for layer in coded.layers] == ["coded", "coded", "empty"]
+    assert coded.layers[1].searched != 2 * (coded.layers[1].kept - coded.layers[1].locked)
+
+
 def test_counts_are_those_of_the_layers() -> None:
     container = container_of()
     source = container.header.source
@@ -95,9 +110,13 @@ def test_what_the_file_is_compared_with() -> None:
 
 def test_of_the_payload_only_the_sizes_count() -> None:
     container = container_of()
+    bits = np.unpackbits(np.frombuffer(container.supermask, np.uint8), bitorder="little")
+    searched = container.header.source.searched
+    turned = np.concatenate([bits[:searched][::-1], bits[searched:]])
+    assert (turned != bits).any()
     other = replace(
         container,
-        supermask=bytes(len(container.supermask)),
+        supermask=np.packbits(turned, bitorder="little").tobytes(),
         buffers=tuple(replace(buffer, data=bytes(len(buffer.data))) for buffer in container.buffers),
     )
     assert account(other) == account(container)

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sltpack
-from sltpack import accounting, classes, container, header, payloads
+from sltpack import accounting, container, header, payloads
 from sltpack.container import FINGERPRINT, Buffer, Container, decode, encode, file_order, fingerprint
 from sltpack.errors import FormatError, LimitError, RequestError, SltpackError
 from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
@@ -319,17 +319,19 @@ def test_every_bit_of_the_header_and_thousands_of_the_rest() -> None:
 
 
 def coded_ticket() -> Ticket:
-    """A ticket with a layer that is coded and one that is divided by its weights."""
-    layers = (Layer("first", (50, 30), 0, 0, 0, 0, 0), Layer("second", (20, 40), 0, 0, 0, 0, 0))
+    """A ticket with a layer that is coded, one that is coded in two steps, and one that is raw."""
+    shapes = {"first": (50, 30), "second": (20, 40), "third": (3, 4)}
+    layers = tuple(Layer(name, shape, 0, 0, 0, 0, 0) for name, shape in shapes.items())
     source = Source(ModelSpec("m", {}), "ku", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), layers)
-    first = np.random.default_rng(5).random(1500) < 0.1
-    return Ticket.create(source, [first, classes.of_layer(source, 1) > 11], {}, {})
+    random_bits = np.random.default_rng(5)
+    masks = [random_bits.random(1500) < 0.2, random_bits.random(800) < 0.05, np.arange(12) % 2 == 0]
+    return Ticket.create(source, masks, {}, {})
 
 
 def test_every_bit_and_every_length_of_a_coded_file() -> None:
     packed = coded_ticket().to_container()
     assert packed.header.codec == "rans"
-    assert payloads.take_apart(packed.supermask, packed.header.source, "test").ways == ("coded", "divided")
+    assert payloads.take_apart("rans", packed.supermask, packed.header.source, "test").ways == ("coded", "coded", "raw")
     data = encode(packed)
     for bit in range(8 * len(data)):
         refusal(flipped(data, bit))
@@ -362,13 +364,13 @@ def test_a_coded_supermask_is_checked_before_it_is_decoded() -> None:
     with pytest.raises(
         FormatError, match=r"^file.slt: expected at least 1 lanes in the supermask, found 0; the file is"
     ):
-        decode(encode(replace(packed, supermask=bytes(19))), "file.slt")
+        decode(encode(replace(packed, supermask=bytes(20))), "file.slt")
 
 
 def test_a_small_coded_file_that_asks_for_much() -> None:
     """Twice the bytes of the supermask that the header tells of, at most, before a lack of words is seen."""
     shape = (2**12, 2**12)
-    no_lanes_worth = (1).to_bytes(2, "little") + b"\0" + (2**40).to_bytes(8, "little")
+    no_lanes_worth = (1).to_bytes(2, "little") + (2**40).to_bytes(8, "little")
     for kept in (2**10, 2**20, 2**22):
         packed = decode(forge(slt(layers=[row(shape=shape, kept=kept)], codec="rans"), body=no_lanes_worth))
         tracemalloc.start()
@@ -379,29 +381,25 @@ def test_a_small_coded_file_that_asks_for_much() -> None:
         assert peak < 2 * 2**24 // 8 + 2**18
 
 
-def test_a_small_file_has_no_weights_drawn_for_its_supermask() -> None:
-    """Not one position of a divided layer takes less than 1/256 of a bit."""
-    divided = row(shape=(2**14, 2**14), kept=2**20)
-    body = (1).to_bytes(2, "little") + b"\1\x80\x80" + (2**40).to_bytes(8, "little")
-    error = refusal(forge(slt(layers=[divided], codec="rans"), body=body))
-    assert error.expected == "131072 bytes of states and words for 268435456 searched weights in the supermask, or more"
-    assert error.found == "8"
+def test_a_small_coded_file_is_refused_in_time() -> None:
+    """As few lanes as there may be, each with as many words: however they are read, the steps are soon counted."""
+    body = (2).to_bytes(2, "little") + 2 * (2**40).to_bytes(8, "little") + bytes(range(256)) * 2**6
+    layers = [row(shape=(2**12, 2**12), kept=2**21)]
+    assert refusal(forge(slt(layers=layers, codec="rans"), body=body)).expected == "at least 3 lanes in the supermask"
+    packed = decode(forge(slt(layers=layers, codec="rans"), body=body[:-4]))
+    steps = 0
 
+    def count(*_: object) -> None:
+        nonlocal steps
+        steps += 1
 
-@pytest.mark.parametrize("init", header.INITS)
-def test_the_shortest_divided_supermask_is_read(init: str) -> None:
-    """All bits of each class are alike, so that they take the least that there is."""
-    layer = Layer("a", (600, 1000), 0, 0, 0, 0, 0)
-    source = Source(ModelSpec("m", {}), init, "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), (layer,))
-    of_each = classes.of_layer(source, 0)
-    for bits in (of_each == 0, of_each > 0):
-        ticket = Ticket.create(source, [bits], {}, {})
-        packed = ticket.to_container("rans")
-        assert payloads.take_apart(packed.supermask, packed.header.source, "test").ways == (payloads.DIVIDED,)
-        found = Ticket.from_container(decode(encode(packed)), "test")
-        assert found.supermask == ticket.supermask
-        least = layer.size // payloads.BITS_BYTE
-        assert least < len(packed.supermask) < 3 * least
+    sys.setprofile(count)
+    try:
+        with pytest.raises(FormatError, match="expected more words in the supermask, found only 4095"):
+            Ticket.from_container(packed, "file.slt")
+    finally:
+        sys.setprofile(None)
+    assert steps < 2**18  # calls
 
 
 def test_every_bit_of_a_file_with_buffers() -> None:

@@ -103,3 +103,9 @@ def test_one_line_is_always_printable_and_short(text: str, limit: int) -> None:
     assert line.isprintable()
     assert not any(unicodedata.category(character)[0] == "C" for character in line)
     line.encode("utf-8")
+
+
+def test_what_is_damaged() -> None:
+    error = errors.damaged("file.slt", "3 bytes", "2")
+    assert type(error) is errors.FormatError
+    assert str(error) == "file.slt: expected 3 bytes, found 2; the file is damaged; get it anew"

@@ -13,14 +13,15 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load as load_safetensors
 
-from sltpack import blocks, codecs, container, header, payloads, rans
+from sltpack import codecs, container, header, payloads, rans
 from sltpack.container import Container
 from sltpack.header import Header, Layer, ModelSpec, Ratios, Seeds, Source
+from sltpack.streams import Stream
 from sltpack.supermask import Supermask
 from sltpack.tickets import Ticket
 
-PIECES = ("de7b0f", "69", "000c0000000000000000000002", "2dfdaa3438")
-"""The four layers of the page's example of the codec rans."""
+PIECES = ("de7b0f", "69", "000c0000000000000000000002")
+"""The three layers of the page's example of the codec rans."""
 PAGE = (Path(__file__).parents[1] / "docs" / "format.md").read_text(encoding="utf-8")
 
 
@@ -96,24 +97,39 @@ def test_payload_of_rans_is_what_sltpack_writes_and_reads(names: dict[str, Any])
     bits = [
         np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8), bitorder="little").view(np.bool_) for text in PIECES
     ]
-    lengths = (20, 8, 100, 40)
+    lengths = (20, 8, 100)
     masks = [of_layer[:length] for of_layer, length in zip(bits, lengths, strict=True)]
     layers = tuple(
         Layer(f"layer{n}", (n, 1), 0, 0, 0, 0, int(mask.sum())) for n, mask in zip(lengths, masks, strict=True)
     )
     source = Source(ModelSpec("m", {}), "skc", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), layers)
-    assert [layer.kept for layer in layers] == [16, 4, 3, 21]
+    assert [layer.kept for layer in layers] == [16, 4, 3]
     supermask = Supermask.from_layers(masks)
     assert codecs.encode("rans", supermask, source) == ("rans", names["payload"])
     assert codecs.decode("rans", names["payload"], source, "page") == supermask
 
 
-def test_constants_of_rans() -> None:
-    assert f"1 + floor(4 W / {payloads.LANE_SPAN})" in PAGE
-    assert f"floor(D / {payloads.BITS_BYTE}) bytes" in PAGE
-    assert {f"C = {count}" for count in payloads.CLASSES.values()} == set(re.findall(r"C = \d+", PAGE))
-    assert f"z <= 7 * 2^{blocks.SHARE_BITS - 3}" in PAGE and 7 << (blocks.SHARE_BITS - 3) == blocks.SPARSE
-    assert f"each class, in units of 1/{rans.SHARE_UNITS}" in PAGE
+def test_constants_of_rans(names: dict[str, Any]) -> None:
+    assert f"min({payloads.MAX_LANES}, 1 + floor(4 W / {payloads.LANE_SPAN}))" in PAGE
+    assert f"{payloads.RAW_WITHIN} * |n - 2 ones| <= n" in PAGE
+    assert f"n > 2^{payloads.MAX_CODED.bit_length() - 1}" in PAGE
+    assert f"z <= 7 * 2^{rans.SHARE_BITS - 3} or n < {rans.BLOCK_BITS}" in PAGE
+    assert rans.SPARSE == 7 << (rans.SHARE_BITS - 3)
+    for share in (1, 2**31, 2**32 - 4295, 2**32 - 1):
+        for bits in range(1, 9):
+            for sparse in (False, True):
+                found = rans.table_of(share, bits, sparse=sparse).frequencies.tolist()
+                assert found == names["table"](share, bits, sparse)
+
+
+def test_the_stream_in_numpy(names: dict[str, Any]) -> None:
+    """The page's one line, executed; as a list, NumPy would round a large seed to a float64."""
+    (line,) = re.findall(r"`(numpy\.random\.Philox\(.*?)\.random_raw\(\.\.\.\)`", PAGE)
+    for seed in (0, 2**63, 2**63 + 1, 2**64 - 1):
+        for layer, purpose in ((0, 0), (7, 1)):
+            found = eval(line, {"numpy": np, "seed": seed, "layer": layer, "purpose": purpose}).random_raw(10)
+            expected = names["stream"](seed, layer, purpose, 80)
+            assert found.astype("<u8").tobytes() == expected == Stream(seed, layer, purpose).read(0, 80).tobytes()
 
 
 def test_whole_file_is_what_sltpack_writes(names: dict[str, Any]) -> None:

@@ -35,8 +35,6 @@ NUMERIC = (
     "sources",
     "supermask",
     "lanes",
-    "blocks",
-    "classes",
     "rans",
     "codecs",
     "tickets",

@@ -1,4 +1,4 @@
-"""Regenerating a network takes little memory beyond the weights themselves."""
+"""Regenerating a network, and coding its supermask, take little memory beyond what they give."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from sltpack import models
-from sltpack.header import Ratios, Seeds
+from sltpack import codecs, models
+from sltpack.header import Layer, ModelSpec, Ratios, Seeds, Source
 from sltpack.sources import make_source
+from sltpack.supermask import Supermask
 from sltpack.tickets import Ticket
 
 LIMIT = 64 << 20
@@ -29,3 +30,21 @@ def test_memory_above_the_weights_of_resnet18(init: str) -> None:
     result = sum(values.nbytes for values in layers)
     assert result == 4 * 11164352
     assert peak - result < LIMIT
+
+
+@pytest.mark.parametrize("density", [0.001, 0.12, 0.13, 0.45, 0.95])
+def test_memory_of_coding_ten_million_bits(density: float) -> None:
+    """Less than a byte for each bit, the result counted: no array of bools or wider is made of a whole layer."""
+    bits = np.random.default_rng(1).random(10_000_000, np.float32) < density
+    layer = Layer("layer", (5000, 2000), 0, 0, 0, 0, int(np.count_nonzero(bits)))
+    source = Source(ModelSpec("test", {}), "ku", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), (layer,))
+    supermask = Supermask.from_layers([bits])
+    tracemalloc.start()
+    _, data = codecs.encode("rans", supermask, source)
+    _, encoding = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    decoded = codecs.decode("rans", data, source, "test")
+    _, decoding = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert decoded == supermask
+    assert max(encoding, decoding) < bits.size

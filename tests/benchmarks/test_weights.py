@@ -40,7 +40,7 @@ def raw_draws(source: Source) -> Callable[[], None]:
     def draw() -> None:
         for index, layer in enumerate(source.layers):
             for purpose in (0, 1):
-                np.random.Philox(key=[1, 2 * index + purpose]).random_raw(layer.size // 2)
+                np.random.Philox(key=np.array([1, 2 * index + purpose], np.uint64)).random_raw(layer.size // 2)
 
     return draw
 

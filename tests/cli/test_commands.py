@@ -117,6 +117,15 @@ def test_a_codec_that_is_asked_for(run: tuple[Path, Checkpoint], tmp_path: Path,
     shown = sltpack("info", path).stdout
     assert f"supermask      {info['supermask_bits']:>13,} bits, {each:.3f} a searched weight\n" in shown
     assert f"codec {codec}\n" in shown
+    assert " a searched weight, by one density a layer\n" in shown
+    listed = sltpack("info", path, "--layers").stdout
+    written = [layer["written"] for layer in info["layers"]]
+    assert written == ["raw"] * len(written) if codec == "raw" else "coded" in written
+    assert [line.split()[-1] for line in listed.splitlines() if line.startswith(("conv", "linear"))] == written
+    parts = info["supermask_parts"]
+    assert sum(parts.values()) == info["supermask_bits"]
+    told = ", ".join(f"{name.replace('_', ' ')} {bits:,}" for name, bits in parts.items())
+    assert f"\nbits of the supermask: {told}\n" in listed
     assert f"weights_sha256 {load(path).weights_sha256}\n" in sltpack("verify", path).stdout
     sltpack("unpack", path, "-o", tmp_path / "weights.safetensors")
     sltpack("infer", path, "--data", "digits", "--limit", 10)

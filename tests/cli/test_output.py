@@ -50,7 +50,7 @@ def test_blocks_where_they_can_be_written(packed: Path) -> None:
     assert "25.0 %  \u2588\u2588\u2588\u2588\u2588\u2588\u2588\n" in shown
     assert "\u2713" in shown and "\\u2713" not in shown
     assert "\u2026" not in shown  # no column is cut
-    assert "weights  pruned  locked  searched   kept  entropy\n" in shown
+    assert "weights  pruned  locked  searched   kept  entropy  written\n" in shown
 
 
 def test_a_reader_that_leaves_early(packed: Path) -> None:
