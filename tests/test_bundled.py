@@ -11,11 +11,13 @@ from click.testing import CliRunner
 
 from sltpack import bundled, load, save
 from sltpack.accounting import account
+from sltpack.data.graphs import connect
+from sltpack.nodes import Nodes
 from sltpack_cli.main import cli
 
 
 def test_their_names() -> None:
-    assert bundled.names() == ("conv6-cifar10",)
+    assert bundled.names() == ("conv6-cifar10", "gin-cora")
 
 
 @pytest.mark.parametrize("name", bundled.names())
@@ -43,6 +45,46 @@ def test_conv6_cifar10_is_what_the_pages_say() -> None:
     )
     assert [line.rstrip() for line in shown.splitlines()] == capture.splitlines()
     assert ticket.about["test_accuracy"] in (root / "docs" / "results.md").read_text("utf-8")
+
+
+def test_gin_cora_is_what_the_pages_say() -> None:
+    ticket = load("gin-cora")
+    source = ticket.source
+    assert (source.model.name, source.init, source.scale) == ("gin", "ku", "none")
+    assert (source.size, source.searched) == (856534, 428267)
+    assert ticket.about["data"] == "cora"
+    assert not ticket.buffers
+    size = bundled.locate("gin-cora").stat().st_size
+    page = (Path(__file__).parents[1] / "docs" / "results.md").read_text("utf-8")
+    assert f"| file | {size:,} bytes = {8 * size:,} bits |" in page
+    assert f"| test accuracy | **{ticket.about['test_accuracy']}** " in page
+
+
+def test_gin_cora_runs_as_slow_arithmetic_does() -> None:
+    """Four layers with plain loops over the neighbours in float64, against the model that `infer` runs."""
+    ticket = load("gin-cora")
+    first, second, third, fourth, last = (ticket.weights(index).astype(np.float64) for index in range(5))
+    random = np.random.default_rng(0)
+    nodes, edges = 40, random.integers(0, 40, (2, 60))
+    features = (random.random((nodes, first.shape[1])) < 0.05).astype(np.float32)
+    neighbours = connect(edges, nodes, "edges")
+    scores = ticket.build()(Nodes(torch.from_numpy(features), neighbours, torch.arange(nodes))).numpy()
+    around: list[set[int]] = [set() for _ in range(nodes)]
+    for one, other in edges.T.tolist():
+        if one != other:
+            around[one].add(other)
+            around[other].add(one)
+
+    def layer(hidden: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        gathered = np.array(
+            [hidden[node] + (hidden[list(near)].mean(0) if near else 0) for node, near in enumerate(around)]
+        )
+        moved = gathered @ weight.T
+        return np.maximum((moved - moved.mean(0)) / np.sqrt(moved.var(0) + 1e-5), 0)
+
+    hidden = layer(layer(layer(features.astype(np.float64), first), second), third)
+    expected = (hidden @ last.T + layer(hidden, fourth)) / 2
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_conv6_cifar10_runs_as_slow_arithmetic_does() -> None:
