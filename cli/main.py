@@ -11,7 +11,7 @@ import click
 from sltpack import __version__
 from sltpack.errors import SltpackError, one_line
 
-from . import demo, infer, info, pack, search, train, unpack, verify
+from . import demo, infer, info, pack, search, sweep, train, unpack, verify
 from .interrupts import imports_come_first
 
 
@@ -66,5 +66,5 @@ def cli() -> None:
     """
 
 
-for module in (search, train, pack, info, unpack, infer, verify, demo):
+for module in (search, train, sweep, pack, info, unpack, infer, verify, demo):
     cli.add_command(module.command)
