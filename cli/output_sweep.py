@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _REFRESH = 2
 """Times a second that the running table is drawn."""
+_LEFT_OUT = 3
+"""Points that cannot exist, of which a sweep tells the reason before it begins."""
 
 
 def show_costs(sweep: Sweep, folder: Path | None, jobs: int, as_json: bool) -> None:
@@ -122,7 +124,7 @@ def show_runs(sweep: Sweep, folder: Path, jobs: int, as_json: bool) -> None:
 
     results = finished(sweep, folder)
     if not as_json:
-        _print_left_out(sweep)
+        _print_left_out(sweep, _LEFT_OUT)
         if results:
             click.echo(f"{len(results)} of {len(sweep.runs)} runs are finished already")
     board = _Board(len(sweep.runs), len(results))
@@ -217,9 +219,12 @@ def _left_out(sweep: Sweep) -> list[dict[str, str]]:
     return [{"name": left.point.name, "reason": left.reason} for left in sweep.left_out]
 
 
-def _print_left_out(sweep: Sweep) -> None:
-    for left in sweep.left_out:
+def _print_left_out(sweep: Sweep, most: int | None = None) -> None:
+    for left in sweep.left_out[:most]:
         click.echo(one_line(f"left out: {left.point.name}: {left.reason}"))
+    more = len(sweep.left_out[most:]) if most is not None else 0
+    if more:
+        click.echo(f"left out: {more} more that cannot exist; --dry-run names them")
 
 
 def _table(*left: str, right: tuple[str, ...]) -> Table:
