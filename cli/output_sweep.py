@@ -127,7 +127,7 @@ def show_runs(sweep: Sweep, folder: Path, jobs: int, as_json: bool) -> None:
         _print_left_out(sweep, _LEFT_OUT)
         if results:
             click.echo(f"{len(results)} of {len(sweep.runs)} runs are finished already")
-    board = _Board(len(sweep.runs), len(results))
+    board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, len(results))
     broken: dict[str, str] = {}
     screen = Console(stderr=True)
     live = Live(get_renderable=board.drawn, console=screen, refresh_per_second=_REFRESH, transient=True)
@@ -172,8 +172,8 @@ def show_runs(sweep: Sweep, folder: Path, jobs: int, as_json: bool) -> None:
 class _Board:
     """The table that is drawn while runs are made."""
 
-    def __init__(self, total: int, finished: int) -> None:
-        self._total, self._finished, self._broken = total, finished, 0
+    def __init__(self, epochs: dict[str, int], finished: int) -> None:
+        self._epochs, self._finished, self._broken = epochs, finished, 0
         self._running: dict[str, tuple[Task, float]] = {}
 
     def begin(self, task: Task) -> None:
@@ -194,9 +194,11 @@ class _Board:
         for name, (task, since) in list(self._running.items()):
             epochs, best = progress_of(task.folder)
             accuracy = "" if best is None else f"{best:.4f}"
-            table.add_row(Text(one_line(name)), str(epochs), accuracy, _duration(time.monotonic() - since))
+            table.add_row(
+                Text(one_line(name)), f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
+            )
         broken = f", {self._broken} broken" if self._broken else ""
-        return Group(table, Text(f"{self._finished} of {self._total} runs finished{broken}", "bold"))
+        return Group(table, Text(f"{self._finished} of {len(self._epochs)} runs finished{broken}", "bold"))
 
 
 def _results(results: list[Result]) -> Table:

@@ -137,13 +137,18 @@ def _request(where: str, point: Point) -> Request:
     from sltpack.sweep.requests import Request
     from sltpack.sweep.sweeps import of_point
 
+    from .main import cli
+
     for option, parameter in _parameters(point.command).items():
         if parameter.required and option not in point.options:
             raise RequestError(
                 f"{where}: {point.name}", expected=f"the option {option}", found="none", remedy="add it under [fixed]"
             )
     module = _COMMANDS[point.command]
-    with module.command.make_context(point.command, [*point.words(), "--output=."]) as context:
+    words = [*point.words(), "--output=."]
+    # Below the group's: a command keeps what it has once worked out from its settings, such as the names of --help.
+    group = click.Context(cli, info_name="sltpack", **cli.context_settings)
+    with module.command.make_context(point.command, words, parent=group) as context:
         told: dict[str, Any] = dict(context.params)
     del told["output"], told["as_json"]
     model, data_name = told.pop("model"), told.pop("data_name")
