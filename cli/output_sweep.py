@@ -21,7 +21,7 @@ from .output import console
 
 if TYPE_CHECKING:
     from sltpack.sweep.costs import Cost
-    from sltpack.sweep.executors import Task
+    from sltpack.sweep.executors import Executor, Local, Task
     from sltpack.sweep.folders import Result
     from sltpack.sweep.points import Point
     from sltpack.sweep.sweeps import Sweep
@@ -32,25 +32,24 @@ _LEFT_OUT = 3
 """Points that cannot exist, of which a sweep tells the reason before it begins."""
 
 
-def show_costs(sweep: Sweep, folder: Path | None, jobs: int, as_json: bool) -> None:
+def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) -> None:
     """Prints the points of a sweep and what they will cost.
 
     Args:
         sweep: the sweep.
         folder: of its runs, where one was named; what is done there costs nothing.
-        jobs: how many runs are made side by side.
+        here: what would make the runs.
         as_json: whether to print an object.
     """
     from sltpack.progress import bar
     from sltpack.sweep.costs import costs_of
-    from sltpack.sweep.executors import Local
     from sltpack.sweep.folders import progress_of
     from sltpack.sweep.sweeps import finished
 
     done = {} if folder is None else finished(sweep, folder)
     runs = [run for run in sweep.runs if run.point.name not in done]
     with bar("timing", len(runs)) as timing:
-        costs = costs_of(runs, Local(jobs).threads() if jobs > 1 else None, timing.advance)
+        costs = costs_of(runs, here.threads() if here.jobs > 1 else None, timing.advance)
     rows = []
     by_name = {run.point.name: cost for run, cost in zip(runs, costs, strict=True)}
     for run in sweep.runs:
@@ -61,7 +60,7 @@ def show_costs(sweep: Sweep, folder: Path | None, jobs: int, as_json: bool) -> N
     seconds = sum(row.seconds for row in rows)
     if as_json:
         told = {"plan": sweep.where, "points": [row.told() for row in rows], "left_out": _left_out(sweep)}
-        click.echo(json.dumps({**told, "seconds": seconds, "jobs": jobs}))
+        click.echo(json.dumps({**told, "seconds": seconds, "jobs": here.jobs}))
         return
     _print_left_out(sweep)
     table = _table("run", "state", right=("epochs", "steps", "a step", "time"))
@@ -69,7 +68,7 @@ def show_costs(sweep: Sweep, folder: Path | None, jobs: int, as_json: bool) -> N
         table.add_row(*row.cells())
     console().print(table)
     alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    side = f", about {_duration(seconds / jobs)} with {jobs} side by side" if jobs > 1 else ""
+    side = f", about {_duration(seconds / here.jobs)} with {here.jobs} side by side" if here.jobs > 1 else ""
     click.echo(f"{alone}{side}")
 
 
@@ -105,20 +104,19 @@ class _Row:
         return [Text(cell) for cell in cells]
 
 
-def show_runs(sweep: Sweep, folder: Path, jobs: int, as_json: bool) -> None:
+def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> None:
     """Makes the runs of a sweep, shows how far they are, and prints what came out.
 
     Args:
         sweep: the sweep.
         folder: of its runs.
-        jobs: how many are made side by side.
+        executor: makes them.
         as_json: whether to print an object, and nothing else.
 
     Raises:
         Stopped: by Ctrl-C.
         SltpackError: the folder of a point holds something else, or runs are broken.
     """
-    from sltpack.sweep.executors import Local
     from sltpack.sweep.folders import Result
     from sltpack.sweep.sweeps import Stopped, carry_on, finished
 
@@ -134,7 +132,7 @@ def show_runs(sweep: Sweep, folder: Path, jobs: int, as_json: bool) -> None:
     try:
         with (
             live if screen.is_terminal else nullcontext(),
-            closing(carry_on(sweep, folder, results, Local(jobs), board.begin)) as endings,
+            closing(carry_on(sweep, folder, results, executor, board.begin)) as endings,
         ):
             for task, ended in endings:
                 name = task.point.name
@@ -159,6 +157,8 @@ def show_runs(sweep: Sweep, folder: Path, jobs: int, as_json: bool) -> None:
         click.echo(json.dumps({"plan": sweep.where, "runs": runs, "broken": faults, "left_out": _left_out(sweep)}))
     else:
         console().print(_results(told))
+        for name, fault in broken.items():
+            click.echo(one_line(f"broken: {name}: {fault}"))
     if broken:
         name, fault = next(iter(broken.items()))
         raise SltpackError(

@@ -63,6 +63,7 @@ def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: d
       sltpack sweep mine.toml -o runs/mine --jobs 2
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
+    from sltpack.sweep.executors import Local
     from sltpack.sweep.plan import read, value_of
     from sltpack.sweep.points import points_of
     from sltpack.sweep.sweeps import sweep_of
@@ -74,9 +75,9 @@ def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: d
     found = read(plan, _commands(), {option: value_of(text) for option, text in changes.items()})
     sweep = sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
     if dry_run or output is None:
-        show_costs(sweep, output, jobs, as_json)
+        show_costs(sweep, output, Local(jobs), as_json)
     else:
-        show_runs(sweep, output, jobs, as_json)
+        show_runs(sweep, output, Local(jobs), as_json)
 
 
 def _commands() -> dict[str, dict[str, Option]]:

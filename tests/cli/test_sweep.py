@@ -180,6 +180,7 @@ def test_a_broken_run_stops_no_other_and_is_repeated(
     assert ended.stderr.startswith(f"Error: {runs}: expected 2 finished runs, found 1 broken; seed=0: {where}")
     assert ended.stderr.endswith("; the same command repeats what is broken\n")
     assert len(ended.stderr.splitlines()) == 1
+    assert ended.stdout.splitlines()[-1].startswith(f"broken: seed=0: {where}")
     (runs / "seed=0" / LAST).unlink()
     sltpack("sweep", path, "-o", runs)
     assert inline == ["seed=0", "seed=1", "seed=0"]
