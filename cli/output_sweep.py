@@ -49,7 +49,7 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
     done = {} if folder is None else finished(sweep, folder)
     runs = [run for run in sweep.runs if run.point.name not in done]
     with bar("timing", len(runs)) as timing:
-        costs = costs_of(runs, here.threads() if here.jobs > 1 else None, timing.advance)
+        costs = costs_of(runs, here.threads(), timing.advance)
     rows = []
     by_name = {run.point.name: cost for run, cost in zip(runs, costs, strict=True)}
     for run in sweep.runs:

@@ -116,12 +116,14 @@ class Local:
             _stop(running)
 
     def environment(self) -> dict[str, str]:
-        """Gives the environment of each run: the cores are shared out, unless the user has said how many threads."""
-        shared = {} if self.jobs == 1 else {_THREADS: str(self.threads())}
-        return {**shared, **os.environ}
+        """Gives the environment of each run."""
+        threads = self.threads()
+        return {**os.environ, **({} if threads is None else {_THREADS: str(threads)})}
 
-    def threads(self) -> int:
-        """Gives the threads of each run where several share the cores."""
+    def threads(self) -> int | None:
+        """Gives the threads of each run that shares the cores; None leaves them to torch, or to what the user said."""
+        if self.jobs == 1 or _THREADS in os.environ:
+            return None
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // self.jobs)
 
