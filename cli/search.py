@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from sltpack import presets
 from sltpack.header import INITS, METHODS, SCALES
 
 from . import options, runs
+
+if TYPE_CHECKING:
+    from sltpack.search import Settings
 
 
 @click.command("search")
@@ -52,7 +55,7 @@ from . import options, runs
 @click.option("--freeze-seed", type=runs.SEED, help="Of the freezing.")
 @click.option("--score-seed", type=runs.SEED, help="Of the scores' start, or of random supermasks.")
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, preset: str, recipe: str, **chosen: Any) -> None:
+def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
     A random part of the weights is frozen first, pruned or locked for good; only the rest is searched, by edge-popup
@@ -68,11 +71,31 @@ def command(model: str, data_name: str, output: Path, as_json: bool, preset: str
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.search import Settings, search_on
+    from sltpack.search import search_on
+
+    settings, choices = settled(data_name, **chosen)
+    found = search_on(model, data_name, output, settings, **choices)
+    what = f"{found.source.searched:,} of {found.source.size:,} weights searched"
+    runs.print_run(found, output, as_json, what)
+
+
+def settled(data_name: str, preset: str, recipe: str, **chosen: Any) -> tuple[Settings, dict[str, Any]]:
+    """Works out what the options of a search stand for.
+
+    Args:
+        data_name: of the data.
+        preset: fills what was not chosen.
+        recipe: fills the budget where it was not chosen.
+        chosen: every other option by the name of its parameter, None where it was not given.
+
+    Returns:
+        The settings, and the other arguments of `search_on` by name.
+
+    Raises:
+        RequestError: a setting is out of its range.
+    """
+    from sltpack.search import Settings
 
     chosen = presets.of_recipe(recipe, runs.recipe_kind("search", data_name), presets.of_preset(preset, chosen))
     names = (*runs.TRAINING_SETTINGS, "sparsity", "method", "threshold", "score_seed")
-    settings = Settings(**{name: chosen.pop(name) for name in names})
-    found = search_on(model, data_name, output, settings, **chosen)
-    what = f"{found.source.searched:,} of {found.source.size:,} weights searched"
-    runs.print_run(found, output, as_json, what)
+    return Settings(**{name: chosen.pop(name) for name in names}), chosen

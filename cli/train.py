@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from sltpack.header import INITS
 from sltpack.presets import of_recipe
 
 from . import options, runs
+
+if TYPE_CHECKING:
+    from sltpack.search import TrainingSettings
 
 
 @click.command("train")
@@ -20,7 +23,7 @@ from . import options, runs
 @click.option("--init", type=click.Choice(INITS), default="ku", show_default=True, help="Where the weights begin.")
 @runs.training_options()
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, recipe: str, **chosen: Any) -> None:
+def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
     """Train the weights of a network: what a ticket is measured against.
 
     The same network, data, steps and checkpoints as in a search, but with all weights trained and none frozen. What
@@ -32,9 +35,28 @@ def command(model: str, data_name: str, output: Path, as_json: bool, recipe: str
       sltpack train --model conv6 --data cifar10 --recipe short -o runs/trained
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
-    from sltpack.search import TrainingSettings, train_on
+    from sltpack.search import train_on
+
+    settings, choices = settled(data_name, **chosen)
+    found = train_on(model, data_name, output, settings, **choices)
+    runs.print_run(found, output, as_json, f"{found.source.size:,} weights trained")
+
+
+def settled(data_name: str, recipe: str, **chosen: Any) -> tuple[TrainingSettings, dict[str, Any]]:
+    """Works out what the options of weight training stand for.
+
+    Args:
+        data_name: of the data.
+        recipe: fills the budget where it was not chosen.
+        chosen: every other option by the name of its parameter, None where it was not given.
+
+    Returns:
+        The settings, and the other arguments of `train_on` by name.
+
+    Raises:
+        RequestError: a setting is out of its range.
+    """
+    from sltpack.search import TrainingSettings
 
     chosen = of_recipe(recipe, runs.recipe_kind("train", data_name), chosen)
-    settings = TrainingSettings(**{name: chosen.pop(name) for name in runs.TRAINING_SETTINGS})
-    found = train_on(model, data_name, output, settings, **chosen)
-    runs.print_run(found, output, as_json, f"{found.source.size:,} weights trained")
+    return TrainingSettings(**{name: chosen.pop(name) for name in runs.TRAINING_SETTINGS}), chosen

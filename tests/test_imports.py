@@ -58,6 +58,7 @@ RUNNING = (
     "scoring",
     "export",
     "packing",
+    "sweep",
 )
 """These know torch."""
 ORDER = PLAIN + NUMERIC + RUNNING
@@ -188,13 +189,13 @@ def test_the_face_of_the_package_imports_no_room() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_the_commands_import_before_they_run(name: str) -> None:
     # The drawing is imported by a command when it draws.
-    known = {*sys.stdlib_module_names, "click"} | ({"rich"} if name == "sltpack_cli.output" else set())
+    known = {*sys.stdlib_module_names, "click"} | ({"rich"} if name.startswith("sltpack_cli.output") else set())
     for imported in COMMANDS[name]:
         top = imported.partition(".")[0]
         if top == "sltpack":
             assert imported == "sltpack.__version__" or _room(imported) in PLAIN, f"{name} imports {imported}"
         elif top == "sltpack_cli":
-            assert not imported.startswith("sltpack_cli.output"), f"{name} imports {imported}"
+            assert name.startswith("sltpack_cli.output") or not imported.startswith("sltpack_cli.output"), name
         else:
             assert top in known, f"{name} imports {imported}"
 

@@ -81,7 +81,7 @@ def load_last(
     """
     ours = {**headers.source_parts(source), **noted, "buffers": _described(buffers)}
     kept = f"; {BEST} holds the best so far" if (folder / BEST).exists() else ""
-    last = _load_ours(folder / LAST, load, ours, f"put it back, or choose another folder: this run cannot go on{kept}")
+    last = load_ours(folder / LAST, load, ours, f"put it back, or choose another folder: this run cannot go on{kept}")
     history = last.metrics["history"]
     remembered = _remembered(noted) if history else ()
     if set(last.memory) != set(remembered):
@@ -95,7 +95,7 @@ def load_last(
         return last
     if not (folder / BEST).exists():
         raise RequestError(folder / BEST, expected="the best state so far", found="no such file", remedy=_PUT_BACK)
-    _load_ours(folder / BEST, load, ours, _PUT_BACK)
+    load_ours(folder / BEST, load, ours, _PUT_BACK)
     return last
 
 
@@ -150,7 +150,23 @@ def in_words(name: str) -> str:
     return _IN_WORDS.get(name, name)
 
 
-def _load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> Kept:
+def load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> Kept:
+    """Reads a state, and makes sure that it is of this run.
+
+    Args:
+        path: the file.
+        load: reads a state of this kind of run.
+        ours: what the run depends on, by the names of `header.source_parts`, of settings and of what is noted; what
+            is left out may be anything.
+        remedy: where there is no such file, or it is no checkpoint.
+
+    Returns:
+        The state.
+
+    Raises:
+        RequestError: something that the result depends on is another.
+        FormatError: the file is damaged, or of another version.
+    """
     try:
         found = load(path)
     except (RequestError, FormatError) as error:

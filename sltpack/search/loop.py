@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from ..layers import (
     forget_statistics,
     restore_buffers,
 )
-from ..models import build, takes_graph, try_out
+from ..models import build, try_out
 from ..progress import Bar, bar
 from ..sources import searched_kept
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
@@ -41,6 +41,8 @@ from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
 from .team import ALONE, Team
 from .weight_training import WeightTraining
+
+AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
@@ -86,7 +88,7 @@ def search(
         Interrupted: by Ctrl-C; a usable checkpoint is left.
     """
     kept = searched_kept(source, settings.sparsity)
-    model = _model(source, data, device, builder)
+    model = ready_model(source, data, device, builder)
     scores = first_scores(source, settings.seed_of("score")).to(device)
     popup = EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
     place = Place(folder, device, resume, tensorboard, team)
@@ -128,7 +130,7 @@ def train(
     Raises:
         SltpackError: as `search`.
     """
-    model = _model(source, data, device, builder)
+    model = ready_model(source, data, device, builder)
     training = WeightTraining(model, source)
     place = Place(folder, device, resume, tensorboard, team)
     found = _run(training.source, data, settings, place, noted or {}, model, training)
@@ -136,13 +138,45 @@ def train(
     return found
 
 
-def _model(source: Source, data: DataSet, device: torch.device, builder: str | None) -> nn.Module:
+def ready_model(source: Source, data: DataSet, device: torch.device, builder: str | None) -> nn.Module:
+    """Builds a model on its device, and makes sure that it can be searched on the data.
+
+    Args:
+        source: as for `search`, and so are all others.
+        data: the data.
+        device: where the work is done.
+        builder: of the user's own model.
+
+    Returns:
+        The model, in its builder's own state.
+
+    Raises:
+        SltpackError: it does not fit the data, or cannot be searched.
+    """
     require_fitting(source, data)
     model = build(source.model, builder)
     require_real(model, source)
     model = channels_last(model.to(device))
     try_out(model, source.model)
     return model
+
+
+def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySettings:
+    """Chooses the precision where that is left to sltpack.
+
+    Args:
+        settings: of a run.
+        data: the data.
+        device: that computes.
+
+    Returns:
+        The settings, their precision no longer "auto".
+    """
+    if settings.precision != "auto":
+        return settings
+    # A graph has few nodes that train, and its network products that are sparse, in float32 in any case.
+    half = len(data.train.shape) == 3 and multiplies_bfloat16(device)
+    return replace(settings, precision="bfloat16" if half else "float32")
 
 
 def _run(
@@ -155,10 +189,7 @@ def _run(
     method: Method,
 ) -> Kept:
     team, folder, device = place.team, place.folder, place.device
-    if settings.precision == "auto":
-        # A graph has few nodes that train, and its network products that are sparse, in float32 in any case.
-        half = not takes_graph(source.model) and multiplies_bfloat16(device)
-        settings = replace(settings, precision="bfloat16" if half else "float32")
+    settings = settle(settings, data, device)
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import math
 import os
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, data, models
+from .. import __version__, data
 from ..checkpoints import Checkpoint, TrainedNetwork
 from ..devices import choose_device
-from ..errors import RequestError
-from ..header import MAX_WEIGHTS, ModelSpec, Ratios, Seeds, Source
-from ..presets import DEFAULT_PRESET, PRESETS, default_scale
-from ..ratios import place
-from ..sources import make_source
+from ..header import MAX_WEIGHTS
 from .folder import require_unused
 from .loop import search, train
+from .origins import origin_of_search, origin_of_training, ratios_of
 from .settings import Settings, TrainingSettings
 from .team import team
-
-FREEZE: float = PRESETS[DEFAULT_PRESET]["freeze"]
-"""The freezing ratio where none is asked for."""
 
 
 def search_on(
@@ -79,23 +72,35 @@ def search_on(
     Raises:
         SltpackError: as `sltpack.search.search` and `sltpack.data.load`.
     """
-    of_layers = _ratios(ratios, settings.sparsity, freeze, prune, lock)
-    seeds = Seeds(*(settings.seed if seed is None else seed for seed in (weight_seed, freeze_seed)))
+    ratios_of(ratios, settings.sparsity, freeze, prune, lock)  # what is wrong with them is told before data is fetched
     place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
         if not resume:  # before anything is read or downloaded
             processes.from_leader(lambda: require_unused(Path(folder)))
         loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
-        scale = default_scale(init) if scale is None else scale
-        source, builder = _source(model, loaded, width, init, scale, seeds, of_layers, max_weights)
+        origin = origin_of_search(
+            model,
+            loaded,
+            settings,
+            freeze=freeze,
+            prune=prune,
+            lock=lock,
+            ratios=ratios,
+            init=init,
+            scale=scale,
+            width=width,
+            weight_seed=weight_seed,
+            freeze_seed=freeze_seed,
+            max_weights=max_weights,
+        )
         return search(
-            source,
+            origin.source(),
             loaded,
             settings,
             Path(folder),
             device=place_to_run,
-            noted=_noted(data_name, loaded, image_size),
-            builder=builder,
+            noted=noted(data_name, loaded, image_size),
+            builder=origin.builder,
             resume=resume,
             tensorboard=tensorboard,
             team=processes,
@@ -143,53 +148,36 @@ def train_on(
     Raises:
         SltpackError: as `sltpack.search.train` and `sltpack.data.load`.
     """
-    seeds = Seeds(settings.seed if weight_seed is None else weight_seed, 0)
     place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
         if not resume:  # before anything is read or downloaded
             processes.from_leader(lambda: require_unused(Path(folder)))
         loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
-        source, builder = _source(model, loaded, width, init, "none", seeds, Ratios("epl", 0.0, 0.0), max_weights)
+        origin = origin_of_training(
+            model, loaded, settings, init=init, width=width, weight_seed=weight_seed, max_weights=max_weights
+        )
         return train(
-            source,
+            origin.source(),
             loaded,
             settings,
             Path(folder),
             device=place_to_run,
-            noted=_noted(data_name, loaded, image_size),
-            builder=builder,
+            noted=noted(data_name, loaded, image_size),
+            builder=origin.builder,
             resume=resume,
             tensorboard=tensorboard,
             team=processes,
         )
 
 
-def _source(
-    model: str,
-    loaded: data.DataSet,
-    width: float,
-    init: str,
-    scale: str,
-    seeds: Seeds,
-    ratios: Ratios,
-    max_weights: int,
-) -> tuple[Source, str | None]:
-    """Gives the source network, and the builder where the model is the user's own."""
-    spec: ModelSpec = models.spec(model, width, len(loaded.train.classes), loaded.train.shape)
-    builder = model if ":" in model else None
-    shapes = models.shapes(spec, builder)
-    size = sum(math.prod(shape) for shape in shapes.values())
-    if size > max_weights:
-        raise RequestError(
-            f"model {model}",
-            expected=f"at most {max_weights} weights",
-            found=str(size),
-            remedy=f"lower --width, or allow as many (--max-weights {size})",
-        )
-    return make_source(spec, shapes, init, scale, seeds, ratios), builder
+def noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict[str, Any]:
+    """Gives what a run notes beside its settings: which data it is on, and when and by what it is made.
 
-
-def _noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict[str, Any]:
+    Args:
+        data_name: of the data set.
+        loaded: the data set.
+        image_size: what the images of a folder are scaled to.
+    """
     return {
         "data": data_name.partition(":")[0],
         "train_sha256": loaded.train.sha256(),
@@ -200,20 +188,3 @@ def _noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,
     }
-
-
-def _ratios(method: str, sparsity: float, freeze: float | None, prune: float | None, lock: float | None) -> Ratios:
-    if freeze is not None and (prune is not None or lock is not None):
-        raise RequestError(
-            "--freeze",
-            expected="either --freeze, or --prune and --lock",
-            found="both",
-            remedy="leave one of them out",
-        )
-    if freeze is prune is lock is None:
-        freeze = FREEZE
-    if freeze is None:
-        return Ratios(method, prune or 0.0, lock or 0.0)
-    if not 0 <= freeze <= 1:
-        raise RequestError("--freeze", expected="a share in 0..1", found=f"{freeze:g}", remedy="choose another")
-    return Ratios(method, *place(sparsity, freeze))

@@ -1,0 +1,160 @@
+"""`sltpack sweep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sltpack.errors import RequestError, SltpackError
+
+from . import options, search, train
+
+if TYPE_CHECKING:
+    from sltpack.sweep.plan import Option
+    from sltpack.sweep.points import Point
+    from sltpack.sweep.requests import Request
+
+_COMMANDS = {"search": search, "train": train}
+_OF_THE_SWEEP = ("output", "resume", "json", "help")
+"""Options that a sweep gives its runs itself."""
+
+
+def _change(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Reads what stands behind each --set: an option and its value."""
+    changes: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{text!r} is not OPTION=VALUE.", context, parameter)
+        changes[name] = value
+    return changes
+
+
+@click.command("sweep")
+@click.argument("plan", metavar="PLAN")
+@click.option("-o", "--output", type=options.PATH, help="The folder for the runs, a folder each; made where missing.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs are made side by side."
+)
+@click.option("--dry-run", is_flag=True, help="Show the points and what they will cost, and run none.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    callback=_change,
+    help="What an option is instead of what the plan says; [1, 2] becomes an axis. Can be given more than once.",
+)
+@options.json_option()
+def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: dict[str, str], as_json: bool) -> None:
+    """Make every run of a plan: searches and trainings over whole ranges of their options.
+
+    PLAN is a TOML file that names what is fixed and what varies, or a plan of the package: paper:positions,
+    paper:sparsity, paper:width, paper:size, paper:table, and each of them with -small behind it, for minutes on two
+    cores instead of days on a GPU. Every point is a run in its own folder. The same command goes on after any stop:
+    what is finished is skipped, what is broken repeated.
+
+    \b
+    Examples:
+      sltpack sweep paper:positions-small -o runs/positions
+      sltpack sweep mine.toml --dry-run
+      sltpack sweep mine.toml -o runs/mine --jobs 2
+      sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
+    """
+    from sltpack.sweep.executors import Local
+    from sltpack.sweep.plan import read, value_of
+    from sltpack.sweep.points import points_of
+    from sltpack.sweep.sweeps import sweep_of
+
+    from .output_sweep import show_costs, show_runs
+
+    if output is None and not dry_run:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    found = read(plan, _commands(), {option: value_of(text) for option, text in changes.items()})
+    sweep = sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
+    if dry_run or output is None:
+        show_costs(sweep, output, Local(jobs), as_json)
+    else:
+        show_runs(sweep, output, Local(jobs), as_json)
+
+
+def _commands() -> dict[str, dict[str, Option]]:
+    """Gives the options of each command that a plan can set, by their long names."""
+    return {
+        name: {option: _described(parameter) for option, parameter in _parameters(name).items()} for name in _COMMANDS
+    }
+
+
+def _parameters(command_name: str) -> dict[str, click.Option]:
+    parameters = _COMMANDS[command_name].command.params
+    named = {
+        max(parameter.opts, key=len).removeprefix("--"): parameter
+        for parameter in parameters
+        if isinstance(parameter, click.Option)
+    }
+    return {name: parameter for name, parameter in named.items() if name not in _OF_THE_SWEEP}
+
+
+def _described(parameter: click.Option) -> Option:
+    """Tells what an option takes, in a plan as on the command line."""
+    from sltpack.sweep.plan import Option
+
+    if parameter.is_flag:
+        return Option("true or false", lambda value: isinstance(value, bool))
+    kind = parameter.type
+    types: tuple[type, ...]
+    if isinstance(kind, click.Choice):
+        expected, types = " or ".join(map(str, kind.choices)), (str,)
+    elif isinstance(kind, click.types.IntParamType):
+        expected, types = "a whole number" + _range(kind), (int,)
+    elif isinstance(kind, click.types.FloatParamType):
+        expected, types = "a number" + _range(kind), (int, float)
+    else:
+        expected, types = "a text", (str,)
+
+    def fits(value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, types) or not str(value).isprintable():
+            return False
+        try:
+            kind.convert(str(value), parameter, None)
+        except click.BadParameter:
+            return False
+        return True
+
+    return Option(expected, fits)
+
+
+def _range(kind: object) -> str:
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    words = [] if least is None else [f"{'above' if getattr(kind, 'min_open', False) else 'of at least'} {least}"]
+    words += [] if most is None else [f"{'below' if getattr(kind, 'max_open', False) else 'of at most'} {most}"]
+    return " ".join(["", " and ".join(words)]) if words else ""
+
+
+def _request(where: str, point: Point) -> Request:
+    """Settles the options of a point as its command does."""
+    from sltpack.sweep.requests import Request
+    from sltpack.sweep.sweeps import of_point
+
+    from .main import cli
+
+    for option, parameter in _parameters(point.command).items():
+        if parameter.required and option not in point.options:
+            raise RequestError(
+                f"{where}: {point.name}", expected=f"the option {option}", found="none", remedy="add it under [fixed]"
+            )
+    module = _COMMANDS[point.command]
+    words = [*point.words(), "--output=."]
+    # Below the group's: a command keeps what it has once worked out from its settings, such as the names of --help.
+    group = click.Context(cli, info_name="sltpack", **cli.context_settings)
+    with module.command.make_context(point.command, words, parent=group) as context:
+        told: dict[str, Any] = dict(context.params)
+    del told["output"], told["as_json"]
+    model, data_name = told.pop("model"), told.pop("data_name")
+    try:
+        settings, choices = module.settled(data_name, **told)
+    except SltpackError as error:
+        raise of_point(where, point, error) from error
+    return Request(point, model, data_name, settings, choices)

@@ -1,0 +1,107 @@
+"""What a sweep will cost: the steps of each kind of run timed, the start of a process too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from ..devices import choose_device
+from ..search.settings import Settings
+from ..search.timing import Pace, time_steps
+from .requests import Prepared
+
+_START = "import sltpack.search, sltpack.packing"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run will take on its own.
+
+    Attributes:
+        pace: of a run of this kind, timed.
+        epochs: of the run.
+        start: seconds until its process has started, timed.
+    """
+
+    pace: Pace
+    epochs: int
+    start: float
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of the whole run."""
+        return self.start + self.pace.seconds(self.epochs)
+
+
+def costs_of(runs: Sequence[Prepared], threads: int | None, timed: Callable[[], None]) -> list[Cost]:
+    """Works out what runs will take, from some steps of each different model and batch.
+
+    Runs count as alike that differ only in seeds, sparsity and freezing: of those the first one is timed.
+
+    Args:
+        runs: the runs.
+        threads: of each run; None leaves it to torch.
+        timed: called after each run, timed or like one that was.
+
+    Returns:
+        The cost of each.
+
+    Raises:
+        SltpackError: a step cannot be taken, as in a search.
+    """
+    if not runs:
+        return []
+    start = _seconds_to_start()
+    paces: dict[tuple[object, ...], Pace] = {}
+    costs = []
+    with _threads(threads):
+        for run in runs:
+            kind = _kind(run)
+            if kind not in paces:
+                device = choose_device(run.request.choices["device"])
+                settings = run.request.settings
+                paces[kind] = time_steps(run.origin.source(), run.loaded, settings, device, run.origin.builder)
+            costs.append(Cost(paces[kind], run.request.settings.epochs, start))
+            timed()
+    return costs
+
+
+def _kind(run: Prepared) -> tuple[object, ...]:
+    """Gives what the time of a step depends on."""
+    settings, choices = run.request.settings, run.request.choices
+    searched = (settings.method, settings.threshold) if isinstance(settings, Settings) else ()
+    return (
+        run.point.command,
+        run.origin.model.name,
+        str(run.origin.model.arguments),
+        run.request.data_name,
+        *(choices[name] for name in ("data_dir", "image_size", "workers", "device")),
+        settings.batch_size,
+        settings.optimizer,
+        settings.precision,
+        settings.compiled,
+        *searched,
+    )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Has torch work with so many threads, as a run will that shares the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _seconds_to_start() -> float:
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", _START], check=True, stdin=subprocess.DEVNULL)
+    return time.monotonic() - begin
