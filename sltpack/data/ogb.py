@@ -84,12 +84,12 @@ def load(data_dir: Path | None) -> DataSet:
             found="none of them" if os.path.isdir(base) else "no such folder",
             remedy=f"unpack {ARCHIVE.url} there, or leave --data-dir out",
         )
-    sums = json.dumps({file: _sha256(found / file) for file in FILES.values()})
+    sums = {file: _sha256(found / file) for file in FILES.values()}
     tables = _kept(found / KEPT, sums)
     if tables is None:
         tables = _parse(found)
         with suppress(SltpackError):  # where it cannot be kept, it is parsed again
-            write_atomically(found / KEPT, save(tables, {"sha256": sums}), force=True)
+            write_atomically(found / KEPT, save(tables, {"sha256": _sealed(sums, tables)}), force=True)
     paths = {name: found / file for name, file in FILES.items()}
     neighbours = connect(tables["edges"], len(tables["labels"]), paths["edges"])
     graph = make_graph(tables["features"], tables["labels"], neighbours, CLASSES, paths["features"])
@@ -117,17 +117,27 @@ def _sha256(path: Path) -> str:
         raise _unfit(path, "a file that can be read", reason(error)) from error
 
 
-def _kept(path: Path, sums: str) -> dict[str, NDArray[Any]] | None:
+def _kept(path: Path, sums: dict[str, str]) -> dict[str, NDArray[Any]] | None:
     """Gives what was kept of the same files, if anything was; whatever else stands there is passed over."""
     try:
         open_plain(path).close()
         with safe_open(path, framework="np") as stored:
-            if (stored.metadata() or {}).get("sha256") != sums:
-                return None
+            seal = (stored.metadata() or {}).get("sha256")
             tables = {name: stored.get_tensor(name) for name in FILES}
     except (OSError, SafetensorError, TypeError, AttributeError):  # the last two of types that NumPy has not
         return None
-    return tables if _fits(tables) else None
+    return tables if seal == _sealed(sums, tables) and _fits(tables) else None
+
+
+def _sealed(sums: dict[str, str], tables: dict[str, NDArray[Any]]) -> str:
+    """Gives the sums of the files and that of the numbers parsed from them, which a damaged disk may have changed."""
+    digest = hashlib.sha256()
+    for name in FILES:
+        values = tables[name]
+        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    # One entry: safetensors writes several in any order, and the same numbers are to make the same bytes.
+    return json.dumps({**sums, "tensors": digest.hexdigest()})
 
 
 def _fits(tables: dict[str, NDArray[Any]]) -> bool:

@@ -128,11 +128,23 @@ def without_metadata(path: Path, kept: dict[str, NDArray[Any]]) -> None:
 
 def changed(**tensors: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[Path, dict[str, NDArray[Any]]], None]:
     def change(path: Path, kept: dict[str, NDArray[Any]]) -> None:
-        with ogb.safe_open(path, framework="np") as stored:
-            metadata = stored.metadata()
-        save_file({name: tensors.get(name, np.copy)(values) for name, values in kept.items()}, path, metadata)
+        sums = {file: ogb._sha256(path.parent / file) for file in FILES.values()}
+        others = {name: tensors.get(name, np.copy)(values) for name, values in kept.items()}
+        save_file(others, path, {"sha256": ogb._sealed(sums, others)})
 
     return change
+
+
+def with_a_damaged_bit(path: Path, kept: dict[str, NDArray[Any]]) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def of_other_numbers(path: Path, kept: dict[str, NDArray[Any]]) -> None:
+    with ogb.safe_open(path, framework="np") as stored:
+        metadata = stored.metadata()
+    save_file({**kept, "labels": kept["labels"] * 0}, path, metadata)
 
 
 def without_a_tensor(path: Path, kept: dict[str, NDArray[Any]]) -> None:
@@ -156,6 +168,8 @@ def of_a_type_that_numpy_has_not(path: Path, kept: dict[str, NDArray[Any]]) -> N
         of_other_files,
         without_metadata,
         without_a_tensor,
+        with_a_damaged_bit,
+        of_other_numbers,
         changed(features=lambda values: values.astype(np.float64)),
         changed(labels=lambda values: values[:-1]),
         changed(labels=lambda values: values[:, None]),
