@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ..errors import DataError, SltpackError, reason
+from ..errors import DataError, SltpackError
 from ..files import open_plain, write_atomically
 from .download import Archive, cache_folder, fetch
 from .graphs import connect, make_graph, make_parts
 from .labelled import DataSet
+from .places import find_folder, unfound, unreadable
 
 ARCHIVE = Archive(
     url="https://snap.stanford.edu/ogb/data/nodeproppred/arxiv.zip",
@@ -55,6 +55,7 @@ LINE_LIMIT = 1 << 16
 """Characters of a line; those of the features have about 1200."""
 KEPT = "sltpack-1.safetensors"
 """What the parsed numbers are kept in, with the version of its layout."""
+_ANEW = f"unpack {ARCHIVE.url} anew"
 _FOLDERS = ("arxiv", "ogbn_arxiv")
 """As the archive has it, and as OGB's package names it."""
 
@@ -73,17 +74,13 @@ def load(data_dir: Path | None) -> DataSet:
         DataError: a file is missing, cut, damaged, or does not fit to the others.
     """
     base = cache_folder() if data_dir is None else data_dir
-    found = _find(base)
+    found = find_folder(base, _FOLDERS, FILES.values())
     if found is None and data_dir is None:
         fetch(ARCHIVE, base, _FOLDERS[0], tuple(FILES.values()))
-        found = _find(base)
+        found = find_folder(base, _FOLDERS, FILES.values())
     if found is None:
-        raise DataError(
-            base,
-            expected=f"{FILES['edges']} and its like, there or in {_FOLDERS[0]}",
-            found="none of them" if os.path.isdir(base) else "no such folder",
-            remedy=f"unpack {ARCHIVE.url} there, or leave --data-dir out",
-        )
+        remedy = f"unpack {ARCHIVE.url} there, or leave --data-dir out"
+        raise unfound(base, _FOLDERS, FILES["edges"], remedy)
     sums = {file: _sha256(found / file) for file in FILES.values()}
     tables = _kept(found / KEPT, sums)
     if tables is None:
@@ -96,14 +93,6 @@ def load(data_dir: Path | None) -> DataSet:
     return make_parts(graph, {name: tables[name] for name in ("train", "validation", "test")}, paths)
 
 
-def _find(base: Path) -> Path | None:
-    for folder in (*(base / name for name in _FOLDERS), base):
-        # A folder with any of the files is taken, so that a missing one is told by its name.
-        if any(os.path.isfile(folder / file) for file in FILES.values()):
-            return folder
-    return None
-
-
 def _sha256(path: Path) -> str:
     try:
         with open_plain(path) as stream:
@@ -111,10 +100,8 @@ def _sha256(path: Path) -> str:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
             return digest.hexdigest()
-    except FileNotFoundError as error:
-        raise _unfit(path, "a file", "none of that name") from error
     except OSError as error:
-        raise _unfit(path, "a file that can be read", reason(error)) from error
+        raise unreadable(path, error, _ANEW) from error
 
 
 def _kept(path: Path, sums: dict[str, str]) -> dict[str, NDArray[Any]] | None:
@@ -182,7 +169,7 @@ def _table(path: Path, kind: type[np.generic]) -> NDArray[Any]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _unfit(path, "a whole .gz file", f"{error}") from error
     except OSError as error:
-        raise _unfit(path, "a file that can be read", reason(error)) from error
+        raise unreadable(path, error, _ANEW) from error
 
 
 def _lines(path: Path, stream: TextIO) -> Iterator[str]:
@@ -196,4 +183,4 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 
 
 def _unfit(path: Path, expected: str, found: str) -> DataError:
-    return DataError(path, expected=expected, found=found, remedy=f"unpack {ARCHIVE.url} anew")
+    return DataError(path, expected=expected, found=found, remedy=_ANEW)

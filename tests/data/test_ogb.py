@@ -92,7 +92,7 @@ def test_every_place_where_the_files_may_be(tmp_path: Path, written: Written, pl
 
 def test_folders_without_the_files(tmp_path: Path) -> None:
     remedy = f"unpack {ogb.ARCHIVE.url} there, or leave --data-dir out"
-    expected = "expected raw/edge.csv.gz and its like, there or in arxiv"
+    expected = "expected raw/edge.csv.gz and its like, there or in arxiv or ogbn_arxiv"
     assert message(tmp_path) == f"{tmp_path}: {expected}, found none of them; {remedy}"
     assert message(tmp_path / "no") == f"{tmp_path / 'no'}: {expected}, found no such folder; {remedy}"
 
