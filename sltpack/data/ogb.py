@@ -90,7 +90,7 @@ def load(data_dir: Path | None) -> DataSet:
     paths = {name: found / file for name, file in FILES.items()}
     neighbours = connect(tables["edges"], len(tables["labels"]), paths["edges"])
     graph = make_graph(tables["features"], tables["labels"], neighbours, CLASSES, paths["features"])
-    return make_parts(graph, {name: tables[name] for name in ("train", "validation", "test")}, paths)
+    return make_parts(graph, {name: tables[name] for name in ("train", "validation", "test")}, paths, paths["labels"])
 
 
 def _sha256(path: Path) -> str:

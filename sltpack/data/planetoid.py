@@ -185,7 +185,8 @@ def _read(family: Family, folder: Path) -> DataSet:
     classes = _numbered(matrices["ally"].shape[1])
     graph = make_graph(features, labels, connect(edges, count, paths["graph"]), classes, folder)
     parts = {"train": np.arange(train), "validation": np.arange(train, train + VALIDATION), "test": np.sort(test)}
-    return make_parts(graph, parts, {"train": paths["y"], "validation": paths["ally"], "test": paths["test.index"]})
+    where = {"train": paths["y"], "validation": paths["ally"], "test": paths["test.index"]}
+    return make_parts(graph, parts, where, paths["ally"])
 
 
 def _edges(path: Path) -> tuple[NDArray[np.int64], int]:

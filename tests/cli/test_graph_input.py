@@ -154,7 +154,7 @@ def become_a_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "expected", "found"),
     [
-        (Path.unlink, "a file that can be read", "no such file or directory"),
+        (Path.unlink, "a file", "none of that name"),
         (become_a_folder, "a file that can be read", "a folder"),
         (cut, "a safetensors file", ""),
     ],
@@ -184,17 +184,17 @@ def test_a_file_that_is_none(damage: Callable[[Path], None], expected: str, foun
         (
             {"y": torch.tensor([0, 1, 0, -1, 0, 1])},
             None,
-            f": val_mask: expected labels of the validation part in 0..1, found -1; {WRITTEN_WRONG}",
+            f": y: node 3, of the validation part: expected a label in 0..1, found -1; {WRITTEN_WRONG}",
         ),
         (
             {"y": torch.tensor([0, 1, 0, 1, 0, 6])},
             None,
-            f": y: expected labels in 0..5, or names of the classes, found 6; {AS_DOCUMENTED}",
+            f": y: node 5: expected a label in 0..5, or names of the classes, found 6; {AS_DOCUMENTED}",
         ),
         (
             {"y": torch.tensor([0, 1, 0, 1, 0, 2])},
             '["even", "odd"]',
-            f": test_mask: expected labels of the test part in 0..1, found 2; {WRITTEN_WRONG}",
+            f": y: node 5, of the test part: expected a label in 0..1, found 2; {WRITTEN_WRONG}",
         ),
     ],
 )

@@ -242,15 +242,17 @@ def test_a_damaged_file(written: Written) -> None:
         ("labels", "1\n2\n", "a label for each of 60 nodes", f"2; {REMEDY}"),
         ("test", "", "a table of numbers", f"nothing; {REMEDY}"),
         ("train", "0\n60\n", "nodes of the train part in 0..59", "60; the data set is damaged"),
-        ("labels", "40\n" * 60, "labels of the train part in 0..39", None),
+        ("labels", "0\n" * 59 + "40\n", None, "40; the data set is damaged"),
         ("test", "0\n0\n", "each node in one part, once", "node 0 again in test; the data set is damaged"),
     ],
 )  # fmt: skip
-def test_files_that_do_not_fit(written: Written, name: str, text: str, expected: str, found: str | None) -> None:
+def test_files_that_do_not_fit(written: Written, name: str, text: str, expected: str | None, found: str) -> None:
     path = written.replace(name, text)
-    if found is None:  # the part that has the wrong label is named
-        path, found = written.path("train"), "40; the data set is damaged"
-    assert message(written.folder).startswith(f"{path}: expected {expected}, found {found}")
+    where = f"{path}"
+    if expected is None:  # a label of a node
+        (part,) = (part for part in ("train", "validation", "test") if 59 in np.loadtxt(written.path(part)))
+        where, expected = f"{path}: node 59, of the {part} part", "a label in 0..39"
+    assert message(written.folder).startswith(f"{where}: expected {expected}, found {found}")
 
 
 def test_a_fraction_where_none_may_be(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
