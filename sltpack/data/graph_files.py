@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..errors import DataError, reason, shown
+from ..errors import DataError, shown
 from ..files import open_plain
 from ..header_reader import parse
 from .graphs import connect, make_graph, make_parts
 from .labelled import DataSet
+from .places import unreadable
 
-_INTEGERS = (torch.int64, torch.int32)
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _MASKS = (torch.bool, torch.uint8)
 KINDS = {
-    "edge_index": ("int64 [2, m]", _INTEGERS, 2),
-    "x": ("float32 [n, F]", _FLOATS, 2),
-    "y": ("int64 [n]", _INTEGERS, 1),
-    "train_mask": ("bool [n]", _MASKS, 1),
-    "val_mask": ("bool [n]", _MASKS, 1),
-    "test_mask": ("bool [n]", _MASKS, 1),
+    "edge_index": ("[2, m]", _INTEGERS),
+    "x": ("[n, F]", _FLOATS),
+    "y": ("[n]", _INTEGERS),
+    "train_mask": ("[n]", _MASKS),
+    "val_mask": ("[n]", _MASKS),
+    "test_mask": ("[n]", _MASKS),
 }
-"""The tensors of a file: what is asked for in words, the types that are taken, and how many dimensions."""
+"""The tensors of a file: the shape of each in words, and the types that are taken, the usual one first."""
 _REMEDY = "write the file as docs/graphs.md says"
 
 
@@ -54,11 +56,11 @@ def load(path: Path) -> DataSet:
         raise _unfit(f"{path}: edge_index", KINDS["edge_index"][0], f"{list(tensors['edge_index'].shape)}")
     masks = {"train": "train_mask", "validation": "val_mask", "test": "test_mask"}
     parts = {part: tensors[mask].nonzero()[:, 0] for part, mask in masks.items()}
-    classes = _classes(path, labels[torch.cat(list(parts.values()))], count) if named is None else _names(path, named)
+    classes = _classes(path, labels, torch.cat(list(parts.values()))) if named is None else _names(path, named)
     neighbours = connect(tensors["edge_index"].long().numpy(), count, f"{path}: edge_index")
     graph = make_graph(features.numpy(), labels.numpy(), neighbours, classes, f"{path}: x")
     indices = {part: index.numpy() for part, index in parts.items()}
-    return make_parts(graph, indices, {part: f"{path}: {mask}" for part, mask in masks.items()})
+    return make_parts(graph, indices, {part: f"{path}: {mask}" for part, mask in masks.items()}, f"{path}: y")
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
@@ -75,22 +77,31 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
     except SafetensorError as error:
         raise _unfit(path, "a safetensors file", f"{error}") from error
     except OSError as error:
-        raise _unfit(path, "a file that can be read", reason(error)) from error
-    for name, (expected, kinds, dimensions) in KINDS.items():
+        raise unreadable(path, error, _REMEDY) from error
+    for name, (shape, kinds) in KINDS.items():
         tensor = tensors[name]
-        if tensor.dtype not in kinds or tensor.ndim != dimensions:
-            found = f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
-            raise _unfit(f"{path}: {name}", expected, found)
+        if tensor.dtype not in kinds or tensor.ndim != len(shape.split()):
+            usual, *others = map(_word, kinds)
+            expected = f"{usual} {shape} (or {', '.join(others)})"
+            raise _unfit(f"{path}: {name}", expected, f"{_word(tensor.dtype)} {list(tensor.shape)}")
     return tensors, named
 
 
-def _classes(path: Path, labels: torch.Tensor, nodes: int) -> tuple[str, ...]:
+def _word(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
+
+
+def _classes(path: Path, labels: torch.Tensor, nodes: torch.Tensor) -> tuple[str, ...]:
     """Numbers the classes, of which there are no more than nodes, by the labels of the nodes in the parts."""
-    largest = int(labels.max()) if len(labels) else 0  # that no part has a node is told elsewhere
+    if not len(nodes):
+        return ("0",)  # that no part has a node is told elsewhere
+    node = int(nodes[labels[nodes].argmax()])
+    largest = int(labels[node])
     if largest < 0:
         raise _unfit(f"{path}: y", "at least one class among the nodes of the parts", "only labels below 0")
-    if largest >= nodes:
-        raise _unfit(f"{path}: y", f"labels in 0..{nodes - 1}, or names of the classes", f"{largest}")
+    if largest >= len(labels):
+        expected = f"a label in 0..{len(labels) - 1}, or names of the classes"
+        raise _unfit(f"{path}: y: node {node}", expected, f"{largest}")
     return tuple(map(str, range(largest + 1)))
 
 
@@ -101,6 +112,9 @@ def _names(path: Path, text: str) -> tuple[str, ...]:
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise _unfit(f"{path}: metadata, classes", "a list of names in JSON", shown(text))
+    ((name, times),) = Counter(names).most_common(1)
+    if times > 1:
+        raise _unfit(f"{path}: metadata, classes", "each name once", f"{shown(name)} {times} times")
     return tuple(names)
 
 

@@ -16,6 +16,9 @@ from ..errors import DataError
 from ..nodes import Neighbours, Nodes, compact
 from .labelled import WHOLE, DataSet, Labelled, Share
 
+LARGEST = 1e12
+"""The size of a feature: squares of what a network makes of features are summed over the nodes, in float32, which ends
+at 3e38. Where such a sum overflows, all scores are 0 or no numbers."""
 _REMEDY = "the data set is damaged; get it anew, or mend what wrote it"
 
 
@@ -208,26 +211,38 @@ def make_graph(
         The graph.
 
     Raises:
-        DataError: there are no features, or one is no finite number.
+        DataError: there are no features, or one is no finite number or larger than `LARGEST`.
     """
     if not features.shape[1]:
         raise DataError(where, expected="at least one feature a node", found="none", remedy=_REMEDY)
     with np.errstate(invalid="ignore"):
-        # float32 numbers are too small for such a sum to overflow; it takes no array of the features' own size.
-        finite = np.isfinite(features.sum(1, dtype=np.float64))
+        # Not the largest of abs(), which would take an array of the features' own size; NaN is handed on.
+        largest = np.maximum(features.max(1), -features.min(1))
+    finite = np.isfinite(largest)
     if not finite.all():
         node = int(finite.argmin())
         raise DataError(f"{where}: node {node}", expected="finite features", found="some that are not", remedy=_REMEDY)
+    if largest.max(initial=0) > LARGEST:
+        node = int(largest.argmax())
+        raise DataError(
+            f"{where}: node {node}",
+            expected=f"features of at most {LARGEST:g} in size, whose squares can be summed in float32",
+            found=f"{largest[node]:g}",
+            remedy="scale the features",
+        )
     return Graph(compact(torch.from_numpy(features)), torch.from_numpy(labels), neighbours, classes)
 
 
-def make_parts(graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapping[str, object]) -> DataSet:
+def make_parts(
+    graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapping[str, object], labels: object
+) -> DataSet:
     """Divides a graph into its parts.
 
     Args:
         graph: the graph.
         parts: the nodes of "train", "validation" and "test", int64, in any order.
         where: what to name in an error, for each of them.
+        labels: what to name in an error about a label.
 
     Returns:
         The data set; a part's nodes are in the order given.
@@ -241,20 +256,20 @@ def make_parts(graph: Graph, parts: Mapping[str, NDArray[np.int64]], where: Mapp
     for name, index in parts.items():
         if not len(index):
             raise _wrong(where[name], f"nodes in the {name} part", "none")
-        _require_inside(index, count, where[name], f"nodes of the {name} part")
+        low, high = index.min(), index.max()
+        if low < 0 or high >= count:
+            raise _wrong(where[name], f"nodes of the {name} part in 0..{count - 1}", low if low < 0 else high)
         times = np.bincount(index, minlength=count) + seen
         if times.max() > 1:
             raise _wrong(where[name], "each node in one part, once", f"node {times.argmax()} again in {name}")
         seen[index] = True
-        labels = graph.labels.numpy()[index]
-        _require_inside(labels, classes, where[name], f"labels of the {name} part")
+        classed = graph.labels.numpy()[index]
+        outside = (classed < 0) | (classed >= classes)
+        if outside.any():
+            place = int(outside.argmax())
+            node = f"{labels}: node {index[place]}, of the {name} part"
+            raise _wrong(node, f"a label in 0..{classes - 1}", classed[place])
     return DataSet(**{name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()})
-
-
-def _require_inside(numbers: NDArray[np.int64], limit: int, where: object, what: str) -> None:
-    low, high = numbers.min(), numbers.max()
-    if low < 0 or high >= limit:
-        raise _wrong(where, f"{what} in 0..{limit - 1}", f"{low if low < 0 else high}")
 
 
 def _wrong(where: object, expected: str, found: Any) -> DataError:

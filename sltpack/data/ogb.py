@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -23,11 +22,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ..errors import DataError, SltpackError, reason
+from ..errors import DataError, SltpackError
 from ..files import open_plain, write_atomically
 from .download import Archive, cache_folder, fetch
 from .graphs import connect, make_graph, make_parts
 from .labelled import DataSet
+from .places import find_folder, unfound, unreadable
 
 ARCHIVE = Archive(
     url="https://snap.stanford.edu/ogb/data/nodeproppred/arxiv.zip",
@@ -55,6 +55,7 @@ LINE_LIMIT = 1 << 16
 """Characters of a line; those of the features have about 1200."""
 KEPT = "sltpack-1.safetensors"
 """What the parsed numbers are kept in, with the version of its layout."""
+_ANEW = f"unpack {ARCHIVE.url} anew"
 _FOLDERS = ("arxiv", "ogbn_arxiv")
 """As the archive has it, and as OGB's package names it."""
 
@@ -73,35 +74,23 @@ def load(data_dir: Path | None) -> DataSet:
         DataError: a file is missing, cut, damaged, or does not fit to the others.
     """
     base = cache_folder() if data_dir is None else data_dir
-    found = _find(base)
+    found = find_folder(base, _FOLDERS, FILES.values())
     if found is None and data_dir is None:
         fetch(ARCHIVE, base, _FOLDERS[0], tuple(FILES.values()))
-        found = _find(base)
+        found = find_folder(base, _FOLDERS, FILES.values())
     if found is None:
-        raise DataError(
-            base,
-            expected=f"{FILES['edges']} and its like, there or in {_FOLDERS[0]}",
-            found="none of them" if os.path.isdir(base) else "no such folder",
-            remedy=f"unpack {ARCHIVE.url} there, or leave --data-dir out",
-        )
-    sums = json.dumps({file: _sha256(found / file) for file in FILES.values()})
+        remedy = f"unpack {ARCHIVE.url} there, or leave --data-dir out"
+        raise unfound(base, _FOLDERS, FILES["edges"], remedy)
+    sums = {file: _sha256(found / file) for file in FILES.values()}
     tables = _kept(found / KEPT, sums)
     if tables is None:
         tables = _parse(found)
         with suppress(SltpackError):  # where it cannot be kept, it is parsed again
-            write_atomically(found / KEPT, save(tables, {"sha256": sums}), force=True)
+            write_atomically(found / KEPT, save(tables, {"sha256": _sealed(sums, tables)}), force=True)
     paths = {name: found / file for name, file in FILES.items()}
     neighbours = connect(tables["edges"], len(tables["labels"]), paths["edges"])
     graph = make_graph(tables["features"], tables["labels"], neighbours, CLASSES, paths["features"])
-    return make_parts(graph, {name: tables[name] for name in ("train", "validation", "test")}, paths)
-
-
-def _find(base: Path) -> Path | None:
-    for folder in (*(base / name for name in _FOLDERS), base):
-        # A folder with any of the files is taken, so that a missing one is told by its name.
-        if any(os.path.isfile(folder / file) for file in FILES.values()):
-            return folder
-    return None
+    return make_parts(graph, {name: tables[name] for name in ("train", "validation", "test")}, paths, paths["labels"])
 
 
 def _sha256(path: Path) -> str:
@@ -111,23 +100,31 @@ def _sha256(path: Path) -> str:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
             return digest.hexdigest()
-    except FileNotFoundError as error:
-        raise _unfit(path, "a file", "none of that name") from error
     except OSError as error:
-        raise _unfit(path, "a file that can be read", reason(error)) from error
+        raise unreadable(path, error, _ANEW) from error
 
 
-def _kept(path: Path, sums: str) -> dict[str, NDArray[Any]] | None:
+def _kept(path: Path, sums: dict[str, str]) -> dict[str, NDArray[Any]] | None:
     """Gives what was kept of the same files, if anything was; whatever else stands there is passed over."""
     try:
         open_plain(path).close()
         with safe_open(path, framework="np") as stored:
-            if (stored.metadata() or {}).get("sha256") != sums:
-                return None
+            seal = (stored.metadata() or {}).get("sha256")
             tables = {name: stored.get_tensor(name) for name in FILES}
     except (OSError, SafetensorError, TypeError, AttributeError):  # the last two of types that NumPy has not
         return None
-    return tables if _fits(tables) else None
+    return tables if seal == _sealed(sums, tables) and _fits(tables) else None
+
+
+def _sealed(sums: dict[str, str], tables: dict[str, NDArray[Any]]) -> str:
+    """Gives the sums of the files and that of the numbers parsed from them, which a damaged disk may have changed."""
+    digest = hashlib.sha256()
+    for name in FILES:
+        values = tables[name]
+        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    # One entry: safetensors writes several in any order, and the same numbers are to make the same bytes.
+    return json.dumps({**sums, "tensors": digest.hexdigest()})
 
 
 def _fits(tables: dict[str, NDArray[Any]]) -> bool:
@@ -172,7 +169,7 @@ def _table(path: Path, kind: type[np.generic]) -> NDArray[Any]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _unfit(path, "a whole .gz file", f"{error}") from error
     except OSError as error:
-        raise _unfit(path, "a file that can be read", reason(error)) from error
+        raise unreadable(path, error, _ANEW) from error
 
 
 def _lines(path: Path, stream: TextIO) -> Iterator[str]:
@@ -186,4 +183,4 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 
 
 def _unfit(path: Path, expected: str, found: str) -> DataError:
-    return DataError(path, expected=expected, found=found, remedy=f"unpack {ARCHIVE.url} anew")
+    return DataError(path, expected=expected, found=found, remedy=_ANEW)

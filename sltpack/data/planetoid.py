@@ -7,7 +7,6 @@ do, would make networks of `gin`'s kind less accurate, on CiteSeer by far.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -17,19 +16,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, reason
+from ..errors import DataError, shown
+from ..files import open_plain
 from . import unpickling
 from .download import Files, cache_folder, fetch_files
 from .graphs import connect, make_graph, make_parts
 from .labelled import DataSet
+from .places import find_folder, unfound, unreadable
 from .sparse_matrices import MATRIX_LIMIT
 
 URL = "https://github.com/kimiyoung/planetoid/raw/master/data/"
+_ANEW = f"get the eight files of {URL} anew"
 VALIDATION = 500
 """Nodes that validate in the public split: those after the ones that train (Kipf & Welling 2017)."""
 _INDEX_LIMIT = 1 << 20
 """Bytes of the list of test nodes; each official one has 5 or 6 kB."""
 _NODE_LIMIT = 1 << 31
+_DIGITS = len(str(_NODE_LIMIT))
 _ENDS_LIMIT = unpickling.OPCODE_LIMIT
 """Neighbours of all nodes: more than a pickle has steps there are only where nodes share a list, which takes hardly any
 room in a file."""
@@ -134,34 +137,20 @@ def load(family: Family, data_dir: Path | None) -> DataSet:
         DataError: a file is missing, cut, damaged, or does not fit to the others.
     """
     base = cache_folder() if data_dir is None else data_dir
-    found = _find(family, base)
+    places = (f"{family.name}/raw", family.name, "raw")
+    found = find_folder(base, places, family.files.digests)
     if found is None and data_dir is None:
         fetch_files(family.files, base, family.name)
-        found = _find(family, base)
+        found = find_folder(base, places, family.files.digests)
     if found is None:
-        raise DataError(
-            base,
-            expected=f"{family.file('x')} and its like, there or in {family.name}/raw",
-            found="none of them" if os.path.isdir(base) else "no such folder",
-            remedy=f"put the eight files of {URL} there, or leave --data-dir out",
-        )
+        remedy = f"put the eight files of {URL} there, or leave --data-dir out"
+        raise unfound(base, places, family.file("x"), remedy)
     return _read(family, found)
-
-
-def _find(family: Family, base: Path) -> Path | None:
-    for folder in (base / family.name / "raw", base / family.name, base / "raw", base):
-        # A folder with any of the files is taken, so that a missing one is told by its name.
-        if any(os.path.isfile(folder / file) for file in family.files.digests):
-            return folder
-    return None
 
 
 def _read(family: Family, folder: Path) -> DataSet:
     paths = {part: folder / family.file(part) for part in ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")}
-    for path in paths.values():
-        if not os.path.isfile(path):
-            raise _unfit(path, "a file", "none of that name")
-    matrices = {part: unpickling.load_matrix(paths[part]) for part in ("x", "y", "tx", "ty", "allx", "ally")}
+    matrices = {part: unpickling.load_matrix(paths[part], _ANEW) for part in ("x", "y", "tx", "ty", "allx", "ally")}
     for part, other, side in (
         ("tx", "allx", 1),
         ("x", "allx", 1),
@@ -176,8 +165,9 @@ def _read(family: Family, folder: Path) -> DataSet:
             what = ("rows", "columns")[side]
             raise _unfit(paths[part], f"as many {what} as {paths[other].name}: {sizes[1]}", f"{sizes[0]}")
     known, train = len(matrices["allx"]), len(matrices["x"])
-    if known < train + VALIDATION or not np.array_equal(matrices["x"], matrices["allx"][:train]):
-        raise _unfit(paths["allx"], f"the rows of {paths['x'].name}, then {VALIDATION} or more", "others or fewer")
+    for part, other in (("x", "allx"), ("y", "ally")):
+        if known < train + VALIDATION or not np.array_equal(matrices[part], matrices[other][:train]):
+            raise _unfit(paths[other], f"the rows of {paths[part].name}, then {VALIDATION} or more", "others or fewer")
     edges, count = _edges(paths["graph"])
     if count < known:
         raise _unfit(paths["graph"], f"nodes: {known} or more, as {paths['allx'].name} has rows", f"{count}")
@@ -195,12 +185,15 @@ def _read(family: Family, folder: Path) -> DataSet:
     classes = _numbered(matrices["ally"].shape[1])
     graph = make_graph(features, labels, connect(edges, count, paths["graph"]), classes, folder)
     parts = {"train": np.arange(train), "validation": np.arange(train, train + VALIDATION), "test": np.sort(test)}
-    return make_parts(graph, parts, {"train": paths["y"], "validation": paths["ally"], "test": paths["test.index"]})
+    where = {"train": paths["y"], "validation": paths["ally"], "test": paths["test.index"]}
+    return make_parts(graph, parts, where, paths["ally"])
 
 
 def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
     """Reads the neighbours of each node, and gives the edges, int64 [2, m], and how many nodes there are."""
-    graph = unpickling.load(path)
+    graph = unpickling.load(path, _ANEW)
+    if not graph:
+        raise _unfit(path, "at least one node", "none")
     lists = list(graph.values())
     if not all(isinstance(others, list) for others in lists):
         raise _unfit(path, "a list of nodes for each node", "something else")
@@ -210,8 +203,8 @@ def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
     if not all(type(node) is int and abs(node) < _NODE_LIMIT for node in chain(graph, *lists)):
         raise _unfit(path, "a list of nodes for each node", "something else")
     nodes = np.fromiter(graph, np.int64, len(graph))
-    if not len(nodes) or not np.array_equal(np.sort(nodes), np.arange(len(nodes))):
-        raise _unfit(path, f"a list for each of the nodes 0..{len(nodes) - 1}", f"node {nodes.max(initial=0)}")
+    if not np.array_equal(np.sort(nodes), np.arange(len(nodes))):
+        raise _unfit(path, f"a list for each of the nodes 0..{len(nodes) - 1}", f"node {nodes.max()}")
     starts = np.repeat(nodes, [len(others) for others in lists])
     return np.stack([starts, np.fromiter(chain(*lists), np.int64, len(starts))]), len(nodes)
 
@@ -219,13 +212,14 @@ def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
 def _test_nodes(path: Path, rows: int, first: int, count: int) -> NDArray[np.int64]:
     """Reads which node each row of tx is."""
     try:
-        with open(path, "rb") as stream:
-            text = stream.read(_INDEX_LIMIT)
-        nodes = np.array([int(word) for word in text.split()], np.int64)
+        with open_plain(path) as stream:
+            words = stream.read(_INDEX_LIMIT).split()
     except OSError as error:
-        raise _unfit(path, "a file that can be read", reason(error)) from error
-    except (ValueError, OverflowError) as error:
-        raise _unfit(path, "a whole number in each line", f"{error}") from error
+        raise unreadable(path, error, _ANEW) from error
+    for word in words:
+        if not word.isdigit() or len(word) > _DIGITS:
+            raise _unfit(path, "the number of a node in each line", shown(word.decode("latin1")))
+    nodes = np.array(list(map(int, words)), np.int64)
     if len(nodes) != rows:
         raise _unfit(path, f"{rows} nodes, one for each row of the test features", f"{len(nodes)}")
     outside = (nodes < first) | (nodes >= count)
@@ -245,4 +239,4 @@ def _labels(path: Path, rows: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _unfit(path: Path, expected: str, found: str) -> DataError:
-    return DataError(path, expected=expected, found=found, remedy=f"get the files of {URL} anew")
+    return DataError(path, expected=expected, found=found, remedy=_ANEW)

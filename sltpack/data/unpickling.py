@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, reason
+from ..errors import DataError
+from ..files import open_plain
+from .places import unreadable
 from .sparse_matrices import write_out
 
 FILE_LIMIT = 1 << 28
@@ -27,17 +29,19 @@ OPCODE_LIMIT = 1 << 20
 """Steps of a pickle, each of which can take memory without taking room in the file; CIFAR-100's has about 200 000."""
 TUPLE_LIMIT = 1 << 10
 """Tuples and frozen sets: to hash them when they are nested without end would overflow the stack."""
+_ANEW = "get the archive anew"
 _TYPE_CODES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
 _NESTED = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 _NDARRAY = "numpy.ndarray"
 _LIST = "builtins.list"
 
 
-def load(path: Path) -> dict[Any, Any]:
+def load(path: Path, remedy: str = _ANEW) -> dict[Any, Any]:
     """Reads a pickled dictionary of numeric arrays, texts, bytes, numbers, lists, tuples and dictionaries.
 
     Args:
         path: the file; strings of Python 2 become bytes.
+        remedy: what the reader can do about a damaged one.
 
     Returns:
         What was pickled, with the values that are arrays as read-only ones of NumPy; a defaultdict as a dict.
@@ -45,17 +49,18 @@ def load(path: Path) -> dict[Any, Any]:
     Raises:
         DataError: the file names any other class or function, is damaged, or is too large.
     """
-    pickled = _load(path)
+    pickled = _load(path, remedy)
     if not isinstance(pickled, dict):
-        raise _damaged(path, "a pickled dictionary", _described(pickled))
+        raise _damaged(path, "a pickled dictionary", _described(pickled), remedy)
     return {key: value.values if isinstance(value, _Array) else value for key, value in pickled.items()}
 
 
-def load_matrix(path: Path) -> NDArray[Any]:
+def load_matrix(path: Path, remedy: str = _ANEW) -> NDArray[Any]:
     """Reads a pickled array of NumPy or sparse matrix (CSR) of SciPy, which need not be installed.
 
     Args:
         path: the file.
+        remedy: what the reader can do about a damaged one.
 
     Returns:
         Numbers of any type [rows, columns], a sparse matrix written out.
@@ -63,22 +68,22 @@ def load_matrix(path: Path) -> NDArray[Any]:
     Raises:
         DataError: the file holds something else, names any other class or function, is damaged, or is too large.
     """
-    pickled = _load(path)
+    pickled = _load(path, remedy)
     try:
         values = pickled.values if isinstance(pickled, _Array | _Sparse) else None
     except ValueError as error:
-        raise _damaged(path, "a whole sparse matrix", f"{error}") from error
+        raise _damaged(path, "a whole sparse matrix", f"{error}", remedy) from error
     except MemoryError as error:
-        raise _damaged(path, "a sparse matrix that the memory holds", "a larger one") from error
+        raise _damaged(path, "a sparse matrix that the memory holds", "a larger one", remedy) from error
     if values is None or values.ndim != 2:
-        raise _damaged(path, "a pickled matrix", _described(pickled))
+        raise _damaged(path, "a pickled matrix", _described(pickled), remedy)
     return values
 
 
-def _load(path: Path) -> object:
+def _load(path: Path, remedy: str) -> object:
     try:
-        with open(path, "rb") as stream:
-            _require(path, os.fstat(stream.fileno()).st_size)
+        with open_plain(path) as stream:
+            _require(path, os.fstat(stream.fileno()).st_size, remedy)
             data = stream.read()
         _inspect(data)
         return _Unpickler(io.BytesIO(data)).load()
@@ -87,27 +92,27 @@ def _load(path: Path) -> object:
             path,
             expected="a pickle of numeric arrays and plain containers",
             found=f"{error}",
-            remedy="the file is damaged or would run code; get the official archive",
+            remedy=f"the file is damaged or would run code; {remedy}",
         ) from error
     except DataError:
         raise
     except OSError as error:
-        raise _damaged(path, "a file that can be read", reason(error)) from error
-    except Exception as error:  # a damaged pickle may raise nearly anything
-        raise _damaged(path, "a whole pickle", f"{type(error).__name__}: {error}") from error
+        raise unreadable(path, error, remedy) from error
+    except Exception as error:  # a damaged pickle may raise nearly anything, in words that say nothing of the file
+        raise _damaged(path, "a whole pickle", "a damaged or cut one", remedy) from error
 
 
 class _RefusedError(pickle.UnpicklingError):
     """The pickle asks for something that is not admitted."""
 
 
-def _require(path: Path, size: int) -> None:
+def _require(path: Path, size: int, remedy: str) -> None:
     if size > FILE_LIMIT:
-        raise _damaged(path, f"a pickle of at most {FILE_LIMIT} bytes", f"{size}")
+        raise _damaged(path, f"a pickle of at most {FILE_LIMIT} bytes", f"{size}", remedy)
 
 
-def _damaged(path: Path, expected: str, found: str) -> DataError:
-    return DataError(path, expected=expected, found=found, remedy="get the archive anew")
+def _damaged(path: Path, expected: str, found: str, remedy: str) -> DataError:
+    return DataError(path, expected=expected, found=found, remedy=remedy)
 
 
 def _described(pickled: object) -> str:

@@ -55,6 +55,14 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
     assert (graph.neighbours.matrix.to_dense() > 0).nonzero().tolist() == [[0, 1], [1, 0], [1, 2], [2, 1]]
 
 
+@pytest.mark.parametrize("kind", [torch.int32, torch.int16, torch.int8, torch.uint8])
+def test_other_widths_of_whole_numbers(tmp_path: Path, kind: torch.dtype) -> None:
+    labels = tensors(y=torch.tensor([0, 1, 2, 1, 7]))  # no type of them all has the -1 of the last node
+    expected = graph_files.load(written(tmp_path, **labels)).train.sha256()
+    others = {name: labels[name].to(kind) for name in ("edge_index", "y")}
+    assert graph_files.load(written(tmp_path, **others)).train.sha256() == expected
+
+
 def test_other_types_of_the_same_numbers(tmp_path: Path) -> None:
     expected = graph_files.load(written(tmp_path)).train.sha256()
     types = {
@@ -83,22 +91,29 @@ def test_names_that_are_none(tmp_path: Path, text: str) -> None:
     assert found.endswith(f"; {REMEDY}")
 
 
+def test_a_name_that_occurs_again(tmp_path: Path) -> None:
+    assert message(written(tmp_path, {"classes": '["a", "b", "c", "b"]'})) == (
+        f"metadata, classes: expected each name once, found 'b' 2 times; {REMEDY}"
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
+        ({"x": torch.full((5, 2), -3e38)}, "x: node 0: expected features of at most 1e+12 in size, whose squares can be summed in float32, found 3e+38; scale the features"),
         ({"val_mask": None}, f"expected the tensors edge_index, x, y, train_mask, val_mask, test_mask, found no val_mask; {REMEDY}"),
-        ({"edge_index": torch.zeros(3, 2)}, f"edge_index: expected int64 [2, m], found float32 [3, 2]; {REMEDY}"),
-        ({"edge_index": torch.zeros(3, 2, dtype=torch.int64)}, f"edge_index: expected int64 [2, m], found [3, 2]; {REMEDY}"),
-        ({"x": torch.zeros(5, 2, dtype=torch.int64)}, f"x: expected float32 [n, F], found int64 [5, 2]; {REMEDY}"),
-        ({"x": torch.zeros(5)}, f"x: expected float32 [n, F], found float32 [5]; {REMEDY}"),
+        ({"edge_index": torch.zeros(3, 2)}, f"edge_index: expected int64 [2, m] (or int32, int16, int8, uint8), found float32 [3, 2]; {REMEDY}"),
+        ({"edge_index": torch.zeros(3, 2, dtype=torch.int64)}, f"edge_index: expected [2, m], found [3, 2]; {REMEDY}"),
+        ({"x": torch.zeros(5, 2, dtype=torch.int64)}, f"x: expected float32 [n, F] (or float64, float16, bfloat16), found int64 [5, 2]; {REMEDY}"),
+        ({"x": torch.zeros(5)}, f"x: expected float32 [n, F] (or float64, float16, bfloat16), found float32 [5]; {REMEDY}"),
         ({"x": torch.zeros(5, 0)}, f"x: expected at least one feature a node, found none; {DAMAGED}"),
         ({"x": torch.full((5, 2), 1e300, dtype=torch.float64)}, f"x: node 0: expected finite features, found some that are not; {DAMAGED}"),
         ({"y": torch.zeros(4, dtype=torch.int64)}, f"y: expected as many values as x has rows: 5, found 4; {REMEDY}"),
-        ({"y": torch.zeros(5, 1, dtype=torch.int64)}, f"y: expected int64 [n], found int64 [5, 1]; {REMEDY}"),
-        ({"y": torch.tensor([0, 1, 5, 0, 0])}, f"y: expected labels in 0..4, or names of the classes, found 5; {REMEDY}"),
-        ({"y": torch.tensor([0, 1, 2, -1, 0])}, f"train_mask: expected labels of the train part in 0..2, found -1; {DAMAGED}"),
-        ({"test_mask": torch.ones(5, 10, dtype=torch.bool)}, f"test_mask: expected bool [n], found bool [5, 10]; {REMEDY}"),
-        ({"test_mask": torch.ones(5)}, f"test_mask: expected bool [n], found float32 [5]; {REMEDY}"),
+        ({"y": torch.zeros(5, 1, dtype=torch.int64)}, f"y: expected int64 [n] (or int32, int16, int8, uint8), found int64 [5, 1]; {REMEDY}"),
+        ({"y": torch.tensor([0, 1, 5, 0, 0])}, f"y: node 2: expected a label in 0..4, or names of the classes, found 5; {REMEDY}"),
+        ({"y": torch.tensor([0, 1, 2, -1, 0])}, f"y: node 3, of the train part: expected a label in 0..2, found -1; {DAMAGED}"),
+        ({"test_mask": torch.ones(5, 10, dtype=torch.bool)}, f"test_mask: expected bool [n] (or uint8), found bool [5, 10]; {REMEDY}"),
+        ({"test_mask": torch.ones(5)}, f"test_mask: expected bool [n] (or uint8), found float32 [5]; {REMEDY}"),
         ({"test_mask": torch.zeros(5, dtype=torch.bool)}, f"test_mask: expected nodes in the test part, found none; {DAMAGED}"),
         ({"test_mask": torch.ones(5, dtype=torch.bool)}, f"test_mask: expected each node in one part, once, found node 0 again in test; {DAMAGED}"),
         ({"edge_index": torch.tensor([[0, 4], [1, 5]])}, f"edge_index: edge 1: expected nodes in 0..4, found node 5 (4 to 5); {DAMAGED}"),
@@ -127,13 +142,16 @@ def test_the_label_of_a_node_in_no_part_may_be_anything(tmp_path: Path, label: i
 
 def test_a_label_outside_the_named_classes(tmp_path: Path) -> None:
     assert message(written(tmp_path, {"classes": '["a", "b"]'})) == (
-        f"test_mask: expected labels of the test part in 0..1, found 2; {DAMAGED}"
+        f"y: node 2, of the test part: expected a label in 0..1, found 2; {DAMAGED}"
     )
 
 
 def test_what_is_no_file_of_this_kind(tmp_path: Path) -> None:
     path = tmp_path / "graph.safetensors"
-    assert message(path) == f"expected a file that can be read, found no such file or directory; {REMEDY}"
+    assert message(path) == f"expected a file, found none of that name; {REMEDY}"
+    path.symlink_to("nowhere")
+    assert message(path) == f"expected a file, found a link to nothing; {REMEDY}"
+    path.unlink()
     path.mkdir()
     assert message(path) == f"expected a file that can be read, found a folder; {REMEDY}"
     path.rmdir()
@@ -161,6 +179,13 @@ def test_the_file_that_the_documentation_makes(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_tensors_that_the_documentation_lists() -> None:
-    rows = re.findall(r"^\| (`edge_index`|`x`|`y`|`train_mask`.*?) \| (\w+ \[.*?\]) \|", PAGE.read_text("utf-8"), re.M)
-    listed = {name.strip("` "): kind for names, kind in rows for name in names.split(",")}
-    assert listed == {name: expected for name, (expected, _, _) in graph_files.KINDS.items()}
+    page = PAGE.read_text("utf-8")
+    rows = re.findall(r"^\| (`edge_index`|`x`|`y`|`train_mask`.*?) \| (\w+) (\[.*?\]) \| (.*?) \|", page, re.M)
+    listed = {
+        name.strip("` "): (usual, shape, others) for names, usual, shape, others in rows for name in names.split(",")
+    }
+    kinds = {
+        name: (shape, [str(kind).removeprefix("torch.") for kind in kinds])
+        for name, (shape, kinds) in graph_files.KINDS.items()
+    }
+    assert listed == {name: (usual, shape, ", ".join(others)) for name, (shape, (usual, *others)) in kinds.items()}

@@ -39,7 +39,7 @@ def parts_of(train: Any = (4, 0), validation: Any = (1, 2), test: Any = (5,)) ->
 
 
 def some_data() -> DataSet:
-    return make_parts(some_graph(), parts_of(), WHERE)
+    return make_parts(some_graph(), parts_of(), WHERE, "labels.csv")
 
 
 @settings(deadline=None, derandomize=True)
@@ -109,6 +109,20 @@ def test_features_that_no_network_can_take(features: NDArray[np.float32], messag
     assert str(caught.value) == f"{message}; {REMEDY}"
 
 
+@pytest.mark.parametrize("size", [1.1e12, -3e38])
+def test_features_whose_squares_would_overflow(size: float) -> None:
+    features = np.arange(12, dtype=np.float32).reshape(6, 2)
+    features[4, 1] = 1e12
+    some_graph(features=features)
+    features[4, 1] = size
+    with pytest.raises(DataError) as caught:
+        some_graph(features=features)
+    assert str(caught.value) == (
+        "graph: node 4: expected features of at most 1e+12 in size, whose squares can be summed in float32, "
+        f"found {abs(size):g}; scale the features"
+    )
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
@@ -121,7 +135,7 @@ def test_features_that_no_network_can_take(features: NDArray[np.float32], messag
 )
 def test_parts_that_cannot_be(parts: dict[str, NDArray[np.int64]], message: str) -> None:
     with pytest.raises(DataError) as caught:
-        make_parts(some_graph(), parts, WHERE)
+        make_parts(some_graph(), parts, WHERE, "labels.csv")
     assert str(caught.value) == f"{message}; {REMEDY}"
 
 
@@ -129,8 +143,10 @@ def test_parts_that_cannot_be(parts: dict[str, NDArray[np.int64]], message: str)
 def test_a_label_outside_the_classes(label: int) -> None:
     graph = some_graph(labels=(0, 1, label, -7, 1, 2))  # what is in no part may have any
     with pytest.raises(DataError) as caught:
-        make_parts(graph, parts_of(), WHERE)
-    assert str(caught.value) == f"valid.csv: expected labels of the validation part in 0..2, found {label}; {REMEDY}"
+        make_parts(graph, parts_of(), WHERE, "labels.csv")
+    assert str(caught.value) == (
+        f"labels.csv: node 2, of the validation part: expected a label in 0..2, found {label}; {REMEDY}"
+    )
 
 
 def test_what_a_part_tells_of_itself() -> None:
@@ -185,11 +201,14 @@ def test_the_sum_tells_every_change() -> None:
         data.train.sha256(),
         data.test.sha256(),
         data.train.take(torch.tensor([1, 0])).sha256(),
-        make_parts(some_graph(labels=(1, 1, 2, 0, 1, 2)), parts_of(), WHERE).train.sha256(),
-        make_parts(some_graph(features=np.ones((6, 2), np.float32)), parts_of(), WHERE).train.sha256(),
-        make_parts(some_graph(features=np.ones((6, 3), np.float32)), parts_of(), WHERE).train.sha256(),
+        make_parts(some_graph(labels=(1, 1, 2, 0, 1, 2)), parts_of(), WHERE, "labels.csv").train.sha256(),
+        make_parts(some_graph(features=np.ones((6, 2), np.float32)), parts_of(), WHERE, "labels.csv").train.sha256(),
+        make_parts(some_graph(features=np.ones((6, 3), np.float32)), parts_of(), WHERE, "labels.csv").train.sha256(),
         make_parts(
-            some_graph(neighbours=connect(edges_of((0, 1), (1, 3), (4, 5)), 6, "edges")), parts_of(), WHERE
+            some_graph(neighbours=connect(edges_of((0, 1), (1, 3), (4, 5)), 6, "edges")),
+            parts_of(),
+            WHERE,
+            "labels.csv",
         ).train.sha256(),
     }
     assert len(sums) == 7

@@ -92,7 +92,7 @@ def test_every_place_where_the_files_may_be(tmp_path: Path, written: Written, pl
 
 def test_folders_without_the_files(tmp_path: Path) -> None:
     remedy = f"unpack {ogb.ARCHIVE.url} there, or leave --data-dir out"
-    expected = "expected raw/edge.csv.gz and its like, there or in arxiv"
+    expected = "expected raw/edge.csv.gz and its like, there or in arxiv or ogbn_arxiv"
     assert message(tmp_path) == f"{tmp_path}: {expected}, found none of them; {remedy}"
     assert message(tmp_path / "no") == f"{tmp_path / 'no'}: {expected}, found no such folder; {remedy}"
 
@@ -128,11 +128,23 @@ def without_metadata(path: Path, kept: dict[str, NDArray[Any]]) -> None:
 
 def changed(**tensors: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[Path, dict[str, NDArray[Any]]], None]:
     def change(path: Path, kept: dict[str, NDArray[Any]]) -> None:
-        with ogb.safe_open(path, framework="np") as stored:
-            metadata = stored.metadata()
-        save_file({name: tensors.get(name, np.copy)(values) for name, values in kept.items()}, path, metadata)
+        sums = {file: ogb._sha256(path.parent / file) for file in FILES.values()}
+        others = {name: tensors.get(name, np.copy)(values) for name, values in kept.items()}
+        save_file(others, path, {"sha256": ogb._sealed(sums, others)})
 
     return change
+
+
+def with_a_damaged_bit(path: Path, kept: dict[str, NDArray[Any]]) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def of_other_numbers(path: Path, kept: dict[str, NDArray[Any]]) -> None:
+    with ogb.safe_open(path, framework="np") as stored:
+        metadata = stored.metadata()
+    save_file({**kept, "labels": kept["labels"] * 0}, path, metadata)
 
 
 def without_a_tensor(path: Path, kept: dict[str, NDArray[Any]]) -> None:
@@ -156,6 +168,8 @@ def of_a_type_that_numpy_has_not(path: Path, kept: dict[str, NDArray[Any]]) -> N
         of_other_files,
         without_metadata,
         without_a_tensor,
+        with_a_damaged_bit,
+        of_other_numbers,
         changed(features=lambda values: values.astype(np.float64)),
         changed(labels=lambda values: values[:-1]),
         changed(labels=lambda values: values[:, None]),
@@ -228,15 +242,17 @@ def test_a_damaged_file(written: Written) -> None:
         ("labels", "1\n2\n", "a label for each of 60 nodes", f"2; {REMEDY}"),
         ("test", "", "a table of numbers", f"nothing; {REMEDY}"),
         ("train", "0\n60\n", "nodes of the train part in 0..59", "60; the data set is damaged"),
-        ("labels", "40\n" * 60, "labels of the train part in 0..39", None),
+        ("labels", "0\n" * 59 + "40\n", None, "40; the data set is damaged"),
         ("test", "0\n0\n", "each node in one part, once", "node 0 again in test; the data set is damaged"),
     ],
 )  # fmt: skip
-def test_files_that_do_not_fit(written: Written, name: str, text: str, expected: str, found: str | None) -> None:
+def test_files_that_do_not_fit(written: Written, name: str, text: str, expected: str | None, found: str) -> None:
     path = written.replace(name, text)
-    if found is None:  # the part that has the wrong label is named
-        path, found = written.path("train"), "40; the data set is damaged"
-    assert message(written.folder).startswith(f"{path}: expected {expected}, found {found}")
+    where = f"{path}"
+    if expected is None:  # a label of a node
+        (part,) = (part for part in ("train", "validation", "test") if 59 in np.loadtxt(written.path(part)))
+        where, expected = f"{path}: node 59, of the {part} part", "a label in 0..39"
+    assert message(written.folder).startswith(f"{where}: expected {expected}, found {found}")
 
 
 def test_a_fraction_where_none_may_be(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:

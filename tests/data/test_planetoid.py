@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import runpy
@@ -32,7 +33,7 @@ features_of_all, labels_of_all, neighbours_of_all = (
     FILES[f"{name}_of_all"] for name in ("features", "labels", "neighbours")
 )
 CORA = FAMILIES["cora"]
-REMEDY = f"get the files of {planetoid.URL} anew"
+REMEDY = f"get the eight files of {planetoid.URL} anew"
 
 
 def message(folder: Path) -> str:
@@ -80,7 +81,7 @@ def test_every_place_where_the_files_may_be(tmp_path: Path, place: str) -> None:
 
 def test_folders_without_the_files(tmp_path: Path) -> None:
     remedy = f"put the eight files of {planetoid.URL} there, or leave --data-dir out"
-    expected = "expected ind.cora.x and its like, there or in cora/raw"
+    expected = "expected ind.cora.x and its like, there or in cora/raw or cora or raw"
     assert message(tmp_path) == f"{tmp_path}: {expected}, found none of them; {remedy}"
     assert message(tmp_path / "no") == f"{tmp_path / 'no'}: {expected}, found no such folder; {remedy}"
 
@@ -97,7 +98,33 @@ def test_a_missing_file(tmp_path: Path, part: str) -> None:
 def test_a_cut_file(tmp_path: Path, part: str, cut: int) -> None:
     path = write(tmp_path) / CORA.file(part)
     path.write_bytes(path.read_bytes()[:cut])
-    assert message(tmp_path).startswith(f"{path}: expected a whole pickle, found ")
+    assert message(tmp_path) == f"{path}: expected a whole pickle, found a damaged or cut one; {REMEDY}"
+
+
+def become_a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def become_a_link_to_nothing(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("part", ["ally", "test.index"])
+@pytest.mark.parametrize(
+    ("make", "expected", "found"),
+    [
+        (become_a_folder, "a file that can be read", "a folder"),
+        (become_a_link_to_nothing, "a file", "a link to nothing"),
+        (os.mkfifo, "a file that can be read", "a pipe or device, which is no plain file"),
+    ],
+)
+def test_what_stands_instead_of_a_file(
+    tmp_path: Path, part: str, make: Callable[[Path], None], expected: str, found: str
+) -> None:
+    path = write(tmp_path) / CORA.file(part)
+    path.unlink()
+    make(path)
+    assert message(tmp_path) == f"{path}: expected {expected}, found {found}; {REMEDY}"
 
 
 def change(graph: dict[int, list[int]], node: int, others: Any) -> dict[int, list[int]]:
@@ -118,18 +145,20 @@ Y, X = np.eye(CLASSES, dtype=np.int32)[labels_of_all()], features_of_all()
         ("ty", Y[TEST][:, :2], "expected as many columns as ind.cora.ally: 3, found 2"),
         ("ty", 2 * Y[TEST], "expected a single 1 in each row, for the class, found another row 0"),
         ("ally", Y[:KNOWN] + (np.arange(KNOWN) == 7)[:, None], "expected a single 1 in each row, for the class, found another row 7"),
-        ("ally", np.zeros((KNOWN, CLASSES), np.int8), "expected a single 1 in each row, for the class, found another row 0"),
+        ("ally", Y[:KNOWN] * (np.arange(KNOWN) < 9)[:, None], "expected a single 1 in each row, for the class, found another row 9"),
         ("graph", change(neighbours_of_all(), 520, []), None),
         ("graph", change(neighbours_of_all(), 521, []), "expected a list for each of the nodes 0..520, found node 521"),
         ("graph", change(neighbours_of_all(), 3, 4), "expected a list of nodes for each node, found something else"),
         ("graph", change(neighbours_of_all(), 3, ["4"]), "expected a list of nodes for each node, found something else"),
         ("graph", change(neighbours_of_all(), 3, [1 << 70]), "expected a list of nodes for each node, found something else"),
-        ("graph", {}, "expected a list for each of the nodes 0..-1, found node 0"),
+        ("graph", {}, "expected at least one node, found none"),
         ("test.index", b"517\n511\n", "expected 5 nodes, one for each row of the test features, found 2"),
         ("test.index", b"517\n511\n519\n510\n509\n", "expected nodes in 510..519, found 509"),
         ("test.index", b"517\n511\n519\n510\n520\n", "expected nodes in 510..519, found 520"),
-        ("test.index", b"517\n511\n519\n510\nx\n", "expected a whole number in each line, found invalid literal for int() with base 10: b'x'"),
-        ("test.index", b"9" * 30, "expected a whole number in each line, found Python int too large to convert to C long"),
+        ("test.index", b"517\n511\n519\n510\nx\n", "expected the number of a node in each line, found 'x'"),
+        ("test.index", b"517\n-1", "expected the number of a node in each line, found '-1'"),
+        ("test.index", b"9" * 30, f"expected the number of a node in each line, found '{'9' * 30}'"),
+        ("test.index", b"9" * 5000, f"expected the number of a node in each line, found '{'9' * 196}..."),
     ],
 )  # fmt: skip
 def test_files_that_do_not_fit(tmp_path: Path, part: str, value: Any, expected: str | None) -> None:
@@ -163,6 +192,13 @@ def test_training_rows_that_are_not_the_first_of_all(tmp_path: Path, x: Any) -> 
     path = write(tmp_path, x=x) / "ind.cora.allx"
     assert message(tmp_path) == (
         f"{path}: expected the rows of ind.cora.x, then 500 or more, found others or fewer; {REMEDY}"
+    )
+
+
+def test_training_labels_that_are_not_the_first_of_all(tmp_path: Path) -> None:
+    path = write(tmp_path, y=Y[1 : TRAIN + 1]) / "ind.cora.ally"
+    assert message(tmp_path) == (
+        f"{path}: expected the rows of ind.cora.y, then 500 or more, found others or fewer; {REMEDY}"
     )
 
 
