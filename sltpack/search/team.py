@@ -10,6 +10,7 @@ torchrun then ends the others, which wait for them.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -278,11 +279,19 @@ def team(device: torch.device) -> Iterator[Team]:
     if not joined:
         with _others():
             _join(backend)
+        if backend == "gloo":
+            atexit.register(_leave)
     yield Team(Share(distributed.get_rank(), distributed.get_world_size()))
     # Not after an error: the others may be waiting in the middle of a sum, and then, on GPUs, this would wait for them.
     if not joined:
         with _others():
             distributed.barrier()  # so that none goes while another still talks to it
+        distributed.destroy_process_group()
+
+
+def _leave() -> None:
+    """Ends the threads between processes after an error, without which a process may be aborted as it ends."""
+    if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
