@@ -62,7 +62,7 @@ def is_begun(folder: Path) -> bool:
 
 def load_last(
     folder: Path, load: Load, source: Source, noted: Mapping[str, Any], buffers: Mapping[str, torch.Tensor]
-) -> Kept:
+) -> tuple[Kept, Mapping[str, Any]]:
     """Reads the state to go on from, and makes sure that it is of the same run.
 
     Args:
@@ -73,7 +73,8 @@ def load_last(
         buffers: of the model of this call.
 
     Returns:
-        The state after the last whole epoch.
+        The state after the last whole epoch, and what was measured of the best one, or of the former where there is no
+        best one yet.
 
     Raises:
         RequestError: the best one is gone, or something that the result depends on is another.
@@ -91,12 +92,11 @@ def load_last(
             found=", ".join(last.memory) or "nothing",
             remedy="put the right file back, or choose another folder",
         )
-    if not history and not (folder / BEST).exists():
-        return last
-    if not (folder / BEST).exists():
+    if (folder / BEST).exists():
+        return last, load_ours(folder / BEST, load, ours, _PUT_BACK).metrics
+    if history:
         raise RequestError(folder / BEST, expected="the best state so far", found="no such file", remedy=_PUT_BACK)
-    load_ours(folder / BEST, load, ours, _PUT_BACK)
-    return last
+    return last, last.metrics
 
 
 def _remembered(noted: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..checkpoints import Kept
 from .folder import BEST, LAST, write_metrics
@@ -21,23 +22,19 @@ class Keeper:
     Args:
         run: the run; only the first of its processes writes.
         history: what the epochs before measured; each further one is added to it.
+        best: what was measured of the best state in the folder.
     """
 
-    def __init__(self, run: Run, history: list[dict[str, float]]) -> None:
+    def __init__(self, run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) -> None:
         self._run, self._history = run, history
         self._best: Kept | None = None
         self._last: Kept | None = None
         self._written = time.monotonic()
         self._often = -(-STEPS_BETWEEN // run.steps)
-        self._floor = -1.0
-        if not run.team.leads:
-            return
-        write_metrics(run.place.folder, history)  # a run that was killed may have left it behind by a line
-        path = run.place.folder / BEST
-        metrics = run.method.load(path).metrics if path.exists() else {"epoch": 0}
-        if metrics["epoch"] > len(history):
-            # Written before a stop that the last state did not outlive; what is found on the way there is no better.
-            self._floor = metrics["validation_accuracy"]
+        # Written before a stop that the last state did not outlive; what is found on the way there is no better.
+        self._floor = best["validation_accuracy"] if best["epoch"] > len(history) else -1.0
+        if run.team.leads:
+            write_metrics(run.place.folder, history)  # a run that was killed may have left it behind by a line
 
     @property
     def best(self) -> float:

@@ -87,14 +87,35 @@ def search(
         SltpackError: the loss is no longer a number.
         Interrupted: by Ctrl-C; a usable checkpoint is left.
     """
-    kept = searched_kept(source, settings.sparsity)
-    model = ready_model(source, data, device, builder)
-    scores = first_scores(source, settings.seed_of("score")).to(device)
-    popup = EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
+    model, popup = ready_search(source, data, settings, device, builder)
     place = Place(folder, device, resume, tensorboard, team)
     found = _run(source, data, settings, place, noted or {}, model, popup)
     assert isinstance(found, Checkpoint)
     return found
+
+
+def ready_search(
+    source: Source, data: DataSet, settings: Settings, device: torch.device, builder: str | None
+) -> tuple[nn.Module, EdgePopup]:
+    """Sets up what a search moves.
+
+    Args:
+        source: as for `search`, and so are all others.
+        data: the data.
+        settings: of the search.
+        device: where the work is done.
+        builder: of a model of the user's own.
+
+    Returns:
+        The model, and its scores where the search begins.
+
+    Raises:
+        SltpackError: the sparsity cannot be reached, or the data do not fit the model.
+    """
+    kept = searched_kept(source, settings.sparsity)
+    model = ready_model(source, data, device, builder)
+    scores = first_scores(source, settings.seed_of("score")).to(device)
+    return model, EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
 
 
 def train(
@@ -195,16 +216,17 @@ def _run(
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
     _require_share(team, settings.batch_size, data.training_size)
 
-    began_here = False
+    began_here, best = False, _NOTHING_MEASURED
 
     def begun() -> Kept:
-        nonlocal began_here
+        nonlocal began_here, best
         if place.tensorboard:
             require_tensorboard()
         if place.resume:
             remove_leftovers(folder)
         if place.resume and is_begun(folder):
-            return load_last(folder, method.load, source, everything, buffers(model))
+            last, best = load_last(folder, method.load, source, everything, buffers(model))
+            return last
         require_unused(folder)
         make_folder(folder)
         began_here = True
@@ -227,7 +249,7 @@ def _run(
         count_batches(model, steps)
         stepper = make_stepper(network, method, settings, memory, steps)
         run = Run(settings, everything, place, training, validation, model, stepper)
-        _epochs(run, history)
+        _epochs(run, history, best)
         return _finish(run, data.test)
     except SltpackError as error:
         # A full disk takes nothing away: once there is room, --resume goes on.
@@ -243,9 +265,9 @@ def _run(
         ) from error
 
 
-def _epochs(run: Run, history: list[dict[str, float]]) -> None:
+def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) -> None:
     total = run.settings.epochs
-    keeper = Keeper(run, history)
+    keeper = Keeper(run, history, best)
     events = Events(run.place.folder if run.place.tensorboard and run.team.leads else None, history)
     try:
         with bar(run.name, run.steps * total, run.steps * len(history)) as running:

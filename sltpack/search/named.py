@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from .. import __version__, data
 from ..checkpoints import Checkpoint, TrainedNetwork
@@ -15,7 +19,7 @@ from .folder import require_unused
 from .loop import search, train
 from .origins import origin_of_search, origin_of_training, ratios_of
 from .settings import Settings, TrainingSettings
-from .team import team
+from .team import Team, team
 
 
 def search_on(
@@ -73,11 +77,7 @@ def search_on(
         SltpackError: as `sltpack.search.search` and `sltpack.data.load`.
     """
     ratios_of(ratios, settings.sparsity, freeze, prune, lock)  # what is wrong with them is told before data is fetched
-    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
-    with team(place_to_run) as processes:
-        if not resume:  # before anything is read or downloaded
-            processes.from_leader(lambda: require_unused(Path(folder)))
-        loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+    with _place(folder, device, resume, data_name, data_dir, image_size, workers) as (place_to_run, processes, loaded):
         origin = origin_of_search(
             model,
             loaded,
@@ -148,11 +148,7 @@ def train_on(
     Raises:
         SltpackError: as `sltpack.search.train` and `sltpack.data.load`.
     """
-    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
-    with team(place_to_run) as processes:
-        if not resume:  # before anything is read or downloaded
-            processes.from_leader(lambda: require_unused(Path(folder)))
-        loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+    with _place(folder, device, resume, data_name, data_dir, image_size, workers) as (place_to_run, processes, loaded):
         origin = origin_of_training(
             model, loaded, settings, init=init, width=width, weight_seed=weight_seed, max_weights=max_weights
         )
@@ -167,6 +163,28 @@ def train_on(
             resume=resume,
             tensorboard=tensorboard,
             team=processes,
+        )
+
+
+@contextmanager
+def _place(
+    folder: str | os.PathLike[str],
+    device: str,
+    resume: bool,
+    data_name: str,
+    data_dir: Path | None,
+    image_size: int | None,
+    workers: int | None,
+) -> Iterator[tuple[torch.device, Team, data.DataSet]]:
+    """Gives where a run computes, with whom, and on what; all processes leave together."""
+    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
+    with team(place_to_run) as processes:
+        if not resume:  # before anything is read or downloaded
+            processes.from_leader(lambda: require_unused(Path(folder)))
+        yield (
+            place_to_run,
+            processes,
+            processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers)),
         )
 
 

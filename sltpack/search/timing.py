@@ -14,9 +14,7 @@ from torch import nn
 from ..data.labelled import Batch, DataSet, Labelled
 from ..evaluation import BATCH_SIZE, predict
 from ..header import Source
-from ..sources import searched_kept
-from .edge_popup import EdgePopup, first_scores
-from .loop import ready_model, settle
+from .loop import ready_model, ready_search, settle
 from .run import batch_size_of, steps_of
 from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
@@ -68,13 +66,11 @@ def time_steps(
         SltpackError: as `sltpack.search.search`.
     """
     settings = settle(settings, data, device)
-    model = ready_model(source, data, device, builder)
     method: Method
     if isinstance(settings, Settings):
-        kept = searched_kept(source, settings.sparsity)
-        scores = first_scores(source, settings.seed_of("score")).to(device)
-        method = EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
+        model, method = ready_search(source, data, settings, device, builder)
     else:
+        model = ready_model(source, data, device, builder)
         method = WeightTraining(model, source)
     training, validation = (part.to(device) for part in data.of_training(settings.seed_of("split")))
     network = torch.compile(model) if settings.compiled else model

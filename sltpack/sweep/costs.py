@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..data import is_graph
 from ..devices import choose_device
 from ..search.settings import Settings
 from ..search.timing import Pace, time_steps
@@ -64,9 +65,9 @@ def costs_of(runs: Sequence[Prepared], threads: int | None, timed: Callable[[], 
         for run in runs:
             kind = _kind(run)
             if kind not in paces:
-                device = choose_device(run.request.choices["device"])
-                settings = run.request.settings
-                paces[kind] = time_steps(run.origin.source(), run.loaded, settings, device, run.origin.builder)
+                request = run.request
+                device = choose_device(request.choices["device"], sparse=is_graph(request.data_name))
+                paces[kind] = time_steps(run.origin.source(), run.loaded, request.settings, device, run.origin.builder)
             costs.append(Cost(paces[kind], run.request.settings.epochs, start))
             timed()
     return costs
