@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -91,7 +91,7 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
         if not _is_utf8(name) or not is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
             raise wrong("buffers", "finite float32 tensors by name", f"{shown(name)}: {described(tensor)}")
     settings, metrics = values.get("settings"), values.get("metrics")
-    if not isinstance(settings, dict) or not isinstance(metrics, dict) or not _is_history(metrics.get("history")):
+    if not isinstance(settings, dict) or not isinstance(metrics, dict) or not is_history(metrics.get("history")):
         raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
     for name, value in settings.items():
         if not _is_setting(value):
@@ -132,7 +132,8 @@ def _memory(path: Path, values: Mapping[str, Any]) -> Mapping[str, object]:
     return memory
 
 
-def _is_history(history: object) -> bool:
+def is_history(history: object) -> TypeGuard[list[dict[str, float]]]:
+    """Tells whether a value is what was measured, epoch by epoch: finite numbers by name."""
     return isinstance(history, list) and all(
         isinstance(entry, dict)
         and {"epoch", "validation_accuracy"} <= set(entry)

@@ -38,6 +38,7 @@ NUMERIC = (
     "rans",
     "codecs",
     "tickets",
+    "charts",
     "theory",
 )
 """These know numpy."""
@@ -58,7 +59,9 @@ RUNNING = (
     "scoring",
     "export",
     "packing",
+    "results",
     "sweep",
+    "report",
 )
 """These know torch."""
 ORDER = PLAIN + NUMERIC + RUNNING

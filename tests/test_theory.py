@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from sltpack.errors import RequestError
 from sltpack.streams import FREEZING, WEIGHTS, Stream
-from sltpack.theory import Curve, Experiment, draw, fit, measure, needed, reaches_all, subset_sums
+from sltpack.theory import Curve, Experiment, draw, fit, measure, needed, picture, reaches_all, subset_sums
 
 ONE = 1 << 32
 HALF = ONE // 2
@@ -253,28 +252,43 @@ def test_what_cannot_be_measured(wrong: dict[str, float], message: str) -> None:
     assert str(caught.value) == f"{message}; choose another"
 
 
-def marks(picture: str) -> int:
-    """The points of a picture, those of the legend among them."""
-    return len(re.findall(r"<circle|v8h-8z|l-5 -6z|h-10z", picture))
+def texts(picture: str) -> list[str]:
+    """Everything that is written in a picture."""
+    root = ElementTree.fromstring(picture)
+    return ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_the_picture() -> None:
     curves = [made(0, 0, 0.01, 10), made(0.5, 0, 0.01, 20), made(0, 0.5, 0.01, 40), made(0, 0, 0.001, 15)]
-    picture = draw([*curves, made(0.9, 0, 0.01, None)])
-    assert ElementTree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
-    for text in ("needed n, epsilon 0.001", "nothing frozen", "all frozen pruned", "all frozen locked"):
-        assert f">{text}</text>" in picture
-    # Three in the legend; one of the smallest epsilon, drawn by all three ways, on the left; four on the right.
-    assert marks(picture) == 3 + 3 + 4
-    assert draw(curves) == picture  # what was given up is left out
-    assert "line: n =" in picture
-    assert "line: n =" not in draw([made(0, 0.5, 0.01, 40)])
+    found = texts(draw([*curves, made(0.9, 0, 0.01, None)]))
+    for text in ("epsilon 0.001", "nothing frozen", "all frozen pruned", "all frozen locked"):
+        assert found.count(text) == 1
+    assert f"every epsilon; line: n = {fit(curves):.1f} x" in found
+    assert draw(curves) == draw([*curves, made(0.9, 0, 0.01, None)])  # what was given up is left out
+    assert "every epsilon" in texts(draw([made(0, 0.5, 0.01, 40)]))
 
 
-def test_a_picture_of_many_ways_and_of_none() -> None:
-    many = draw([made(0.5 - lock, lock, 0.01, 10 + index) for index, lock in enumerate((0, 0.1, 0.2, 0.3, 0.4, 0.5))])
-    assert marks(many) == 3 * 6
-    assert ">20 % locked</text>" in many
-    assert ElementTree.fromstring(many).get("viewBox") == "0 0 760 430"
-    assert "no curve came to its needed number of variables" in draw([made(0.9, 0, 0.01, None)])
-    assert "no curve came to its needed number of variables" in draw([])
+def test_the_ways_to_freeze_begin_where_nothing_is_frozen() -> None:
+    curves = [made(0.5 - lock, lock, 0.01, 10 + index) for index, lock in enumerate((0, 0.1, 0.2, 0.3, 0.4, 0.5))]
+    over_freezing = picture._over_freezing([made(0, 0, 0.01, 5), *curves])
+    names = [f"{share} % of the frozen locked" for share in (20, 40, 60, 80)]
+    assert [line.name for line in over_freezing.lines] == [
+        "all frozen pruned",
+        *names,
+        "all frozen locked",
+        "nothing frozen",
+    ]
+    assert [(point.x, point.y) for point in over_freezing.lines[1].points] == [(0, 5), (0.5, 11)]
+    over_scale = picture._over_scale(curves)
+    assert [len(line.points) for line in over_scale.lines] == [1] * 6
+    assert not any(line.joined for line in over_scale.lines)
+
+
+def test_no_picture_of_nothing() -> None:
+    for curves in ([made(0.9, 0, 0.01, None)], []):
+        with pytest.raises(RequestError) as caught:
+            draw(curves)
+        assert str(caught.value) == (
+            "the picture: expected at least one curve that came to its needed n, found none; "
+            "allow larger n (--most), more failures (--delta) or sums farther off (--epsilon)"
+        )

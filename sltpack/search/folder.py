@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from .. import header as headers
+from ..checkpoint_reader import is_history
 from ..checkpoints import Kept
 from ..errors import FormatError, RequestError, shown
-from ..files import TEMPORARY, write_atomically
+from ..files import TEMPORARY, open_plain, write_atomically
 from ..header import Source
 from ..torch_files import HOW_TO_MAKE
 from .steps import REMEMBERED
@@ -24,6 +25,8 @@ LAST = "last.pt"
 """The state after the last whole epoch, to go on from."""
 METRICS = "metrics.jsonl"
 """One line an epoch."""
+_MAX_METRICS = 2**24
+"""Bytes: a hundred thousand epochs."""
 _MAY_DIFFER = ("date", "sltpack")
 _IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
@@ -139,6 +142,23 @@ def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
     """
     lines = "".join(json.dumps(entry) + "\n" for entry in history)
     write_atomically(folder / METRICS, lines.encode(), force=True)
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """Reads what was measured so far, if it can be read.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        Each epoch's numbers by name; none where there is no such file, or it is none of a run.
+    """
+    try:
+        with open_plain(folder / METRICS) as stream:
+            history = [json.loads(line) for line in stream.read(_MAX_METRICS).splitlines()]
+    except (OSError, ValueError, RecursionError):
+        return []
+    return history if is_history(history) else []
 
 
 def in_words(name: str) -> str:

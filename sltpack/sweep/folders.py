@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from ..checkpoint_reader import load_any
 from ..checkpoints import Checkpoint, Kept
 from ..container import read
 from ..errors import RequestError
-from ..search import BEST, METRICS
-from ..search.folder import is_begun, load_ours
+from ..search import BEST
+from ..search.folder import is_begun, load_ours, read_metrics
 from .points import Point
 from .requests import Prepared
 
@@ -111,11 +110,7 @@ def progress_of(folder: Path) -> tuple[int, float | None]:
     Returns:
         Its whole epochs, and the best validation accuracy of them.
     """
-    try:
-        lines = (folder / METRICS).read_text("utf-8").splitlines()
-        accuracies = [json.loads(line)["validation_accuracy"] for line in lines]
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, None
+    accuracies = [entry["validation_accuracy"] for entry in read_metrics(folder)]
     return len(accuracies), max(accuracies, default=None)
 
 

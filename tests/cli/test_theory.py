@@ -104,4 +104,4 @@ def test_a_picture_that_exists(tmp_path: Path) -> None:
     assert run(*FEW, "--svg", picture, status=2) == ("", f"Error: {line}\n")
     assert picture.read_text() == "mine"
     run(*FEW, "--ratios", 0, 0, "--svg", picture, "--force")
-    assert picture.read_text().startswith("<svg ")
+    assert picture.read_text().startswith("<?xml ")

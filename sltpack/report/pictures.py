@@ -1,0 +1,185 @@
+"""The pictures of a section: accuracy over the sparsity, the search space, the size of the file, or the epochs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..charts import Line, Panel, Point
+from . import words
+from .groups import Group, Section, count_of
+from .runs import TRAINED, Value
+from .words import SOURCE
+
+_MOST_CURVES = 12
+"""Lines of one picture over epochs: more cannot be told apart."""
+_FEWEST_SPARSITIES = 3
+"""On one line: two are a dense and a sparse source of the paper, which are no curve."""
+_ACCURACY = "test accuracy"
+_FREEZING = ("freeze", "prune", "lock")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        kind: what it is over, in a word.
+        panel: what is drawn.
+        groups: what it stands on.
+    """
+
+    kind: str
+    panel: Panel
+    groups: tuple[Group, ...]
+
+    @property
+    def caption(self) -> str:
+        """What the picture stands on, in a sentence."""
+        runs = [run for group in self.groups for run in group.runs]
+        seeds = count_of((len(group.runs) for group in self.groups), "seed")
+        epochs = count_of((group.epochs for group in self.groups), "epoch")
+        bars = any(point.deviation for line in self.panel.lines for point in line.points)
+        told = f"{count_of([len(self.groups)], 'point')} from {count_of([len(runs)], 'run')}: {seeds}, {epochs}"
+        return told + ("; the bars are the standard deviation over seeds" if bars else "")
+
+
+Traits = Mapping[str, Value]
+"""Of a line."""
+_TraitsOf = Callable[[Group], Traits]
+
+
+def pictures_of(section: Section) -> list[Picture]:
+    """Chooses what to draw.
+
+    Args:
+        section: the runs.
+
+    Returns:
+        For each model and data set a picture over whatever its runs differ in: the sparsity, and the width, by the
+        search space and the bits of the file; where they differ otherwise, or are too few, over bits or epochs.
+    """
+    pictures: list[Picture] = []
+    for groups in _split(section.groups, "data", "model"):
+        found = [*_over_sparsity(groups), *_over_width(groups)]
+        pictures += found or [*_over_bits(groups)] or [*_over_epochs(groups)]
+    return pictures
+
+
+def names_of(pictures: Sequence[Picture]) -> list[str]:
+    """Gives the names of all lines, in the order in which they come: one name, one look."""
+    return list(dict.fromkeys(line.name for picture in pictures for line in picture.panel.lines))
+
+
+def _over_sparsity(groups: Sequence[Group]) -> Iterator[Picture]:
+    searches = [group for group in groups if group.traits["sparsity"] is not None]
+    parts = list(_split(searches, "ratios"))
+    for part in parts:
+        lines = _lines(part, _without_sparsity(part), lambda group: _number(group.traits["sparsity"]))
+        if any(len(line.points) >= _FEWEST_SPARSITIES for line in lines):
+            ratios = f", {str(part[0].traits['ratios']).upper()}" if len(parts) > 1 else ""
+            panel = Panel(_title(part) + ratios, "sparsity k", _ACCURACY, lines, percent=True)
+            yield Picture("sparsity" + ratios.replace(", ", "-").lower(), panel, tuple(part))
+
+
+def _over_width(groups: Sequence[Group]) -> Iterator[Picture]:
+    if all(len(widths) == 1 for widths in _widths(groups)):
+        return
+    searches = [group for group in groups if group.traits["method"] != TRAINED]
+    lines = _lines(searches, _without_width, lambda group: group.searched)
+    if any(len(line.points) > 1 for line in lines):
+        label = "search space: weights that are searched"
+        panel = Panel(_title(groups), label, _ACCURACY, lines, x_logarithmic=True, percent=True)
+        yield Picture("space", panel, tuple(searches))
+    yield from _over_bits(groups)
+
+
+def _over_bits(groups: Sequence[Group]) -> Iterator[Picture]:
+    sized = [group for group in groups if group.bits is not None]
+    if len(sized) > 1:
+        lines = _lines(sized, _without_width, lambda group: group.bits or 0.0)
+        panel = Panel(_title(groups), "bits of the file", _ACCURACY, lines, x_logarithmic=True, percent=True)
+        yield Picture("bits", panel, tuple(sized))
+
+
+def _over_epochs(groups: Sequence[Group]) -> Iterator[Picture]:
+    shown = [group for group in groups[:_MOST_CURVES] if any(run.curve for run in group.runs)]
+    if shown:
+        labels = words.labels([_with_source(group) for group in shown])
+        lines = tuple(Line(label, _curve(group)) for label, group in zip(labels, shown, strict=True))
+        panel = Panel(_title(groups), "epoch", "validation accuracy", lines, percent=True)
+        yield Picture("epochs", panel, tuple(shown))
+
+
+def _curve(group: Group) -> tuple[Point, ...]:
+    """Gives the mean validation accuracy after each epoch that all runs have."""
+    curves = zip(*(run.curve for run in group.runs), strict=False)
+    return tuple(Point(epoch, statistics.fmean(values)) for epoch, values in enumerate(curves, 1))
+
+
+def _split(groups: Sequence[Group], *names: str) -> Iterator[list[Group]]:
+    """Parts groups by the values of some traits, in the order in which these come."""
+    parts: dict[tuple[Value, ...], list[Group]] = {}
+    for group in groups:
+        parts.setdefault(tuple(group.traits[name] for name in names), []).append(group)
+    yield from parts.values()
+
+
+def _lines(groups: Sequence[Group], traits_of: _TraitsOf, x: Callable[[Group], float]) -> tuple[Line, ...]:
+    """Puts groups of the same line into one, and names the lines."""
+    members: dict[frozenset[tuple[str, Value]], list[Group]] = {}
+    for group in groups:
+        members.setdefault(frozenset(traits_of(group).items()), []).append(group)
+    labels = words.labels([traits_of(line[0]) for line in members.values()])
+    return tuple(
+        Line(label, tuple(Point(x(group), group.accuracy, group.deviation or 0.0) for group in line))
+        for label, line in zip(labels, members.values(), strict=True)
+    )
+
+
+def _without_sparsity(groups: Sequence[Group]) -> _TraitsOf:
+    """Gives what a line over the sparsity is made of: p and l where they vary by themselves, f where f tells both.
+
+    Where the search space is placed around the sparsity, p and l move along the line.
+    """
+
+    def rest(group: Group) -> dict[str, Value]:
+        return {name: value for name, value in group.traits.items() if name not in (*_FREEZING, "sparsity")}
+
+    def placed(group: Group) -> Traits:
+        freeze = group.traits["freeze"]
+        return {**rest(group), SOURCE: f"f = {words.plain(freeze)}" if freeze else "dense"}
+
+    def fixed(group: Group) -> Traits:
+        prune, lock = (words.plain(group.traits[name]) for name in ("prune", "lock"))
+        return {**rest(group), SOURCE: f"p = {prune}, l = {lock}"}
+
+    places = [(frozenset(placed(group).items()), group.traits["sparsity"]) for group in groups]
+    return placed if len(set(places)) == len(places) else fixed
+
+
+def _without_width(group: Group) -> Traits:
+    return {name: value for name, value in _with_source(group).items() if name != "width"}
+
+
+def _with_source(group: Group) -> dict[str, Value]:
+    rest = {name: value for name, value in group.traits.items() if name not in _FREEZING}
+    return {**rest, SOURCE: words.source(group.traits)}
+
+
+def _widths(groups: Sequence[Group]) -> list[set[Value]]:
+    """Gives the widths of each line."""
+    widths: dict[frozenset[tuple[str, Value]], set[Value]] = {}
+    for group in groups:
+        widths.setdefault(frozenset(_without_width(group).items()), set()).add(group.traits.get("width"))
+    return list(widths.values())
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _title(groups: Sequence[Group]) -> str:
+    traits = groups[0].traits
+    return f"{traits['model']} on {traits['data']}"

@@ -1,0 +1,154 @@
+"""The finished runs in a folder, wherever in it they are, and what sets each apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint_reader import load_any
+from ..checkpoints import Checkpoint, Kept
+from ..errors import RequestError, SltpackError, reason
+from ..results import Result, result_of
+from ..search import BEST
+from ..search.folder import is_begun, read_metrics
+
+Value = str | int | float | bool | None
+"""Of a trait."""
+
+TRAINED = "trained weights"
+"""What the trait "method" is of weight training."""
+_OF_THE_DATA = ("classes", "input_shape")
+"""Arguments of a model that follow from its data."""
+_NO_TRAIT = ("data", "method", "sparsity", "threshold", "date", "sltpack", "class_names", "seed")
+_NO_TRAIT_ENDINGS = ("_seed", "_sha256")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        name: its folder, as seen from the one that all runs were looked for in.
+        traits: what its result depends on, by name, but for seeds; what a way of searching has not is None.
+        seeds: by name.
+        result: what came out.
+        curve: the validation accuracy after each epoch.
+    """
+
+    name: str
+    traits: Mapping[str, Value]
+    seeds: Mapping[str, int]
+    result: Result
+    curve: tuple[float, ...]
+
+    @property
+    def section(self) -> str:
+        """The folder that its folder stands in: of one sweep, all runs have the same."""
+        return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that is not in a report.
+
+    Attributes:
+        name: its folder, as for `Run`.
+        reason: why.
+    """
+
+    name: str
+    reason: str
+
+
+def find(folder: Path) -> list[Path]:
+    """Looks for runs.
+
+    Args:
+        folder: of a run, or with folders of runs in it, however deep; links to folders are not followed.
+
+    Returns:
+        The folders that hold a run, in the order of their names.
+
+    Raises:
+        RequestError: there is no such folder, or one cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise RequestError(
+            error.filename, expected="a folder of runs", found=reason(error), remedy="check the name"
+        ) from error
+
+    return sorted(Path(place) for place, _, _ in os.walk(folder, onerror=refuse) if is_begun(Path(place)))
+
+
+def read(place: Path, folder: Path, max_weights: int) -> Run | LeftOut:
+    """Reads one run.
+
+    Args:
+        place: its folder.
+        folder: the folder that runs were looked for in.
+        max_weights: the most weights that its network may have.
+
+    Returns:
+        The run, or why it is left out: it is not finished, or one of its files is damaged or of another version.
+    """
+    name = place.relative_to(folder).as_posix() if place != folder else folder.absolute().name
+    if not (place / BEST).exists():
+        return LeftOut(name, "not finished")
+    try:
+        kept = load_any(place / BEST, max_weights)
+        result = result_of(kept, place, max_weights)
+    except SltpackError as error:
+        return LeftOut(name, str(error))
+    if result is None:
+        return LeftOut(name, "not finished")
+    history = read_metrics(place) or kept.metrics["history"]
+    curve = tuple(float(entry["validation_accuracy"]) for entry in history)
+    return Run(name, _traits(kept), _seeds(kept), result, curve)
+
+
+def _traits(kept: Kept) -> dict[str, Value]:
+    source, settings = kept.source, kept.settings
+    arguments = {name: value for name, value in source.model.arguments.items() if name not in _OF_THE_DATA}
+    searched = isinstance(kept, Checkpoint)
+    ratios = source.ratios
+    of_the_search: dict[str, Value] = {
+        "method": settings.get("method", "edge-popup"),
+        "init": source.init,
+        "scale": source.scale,
+        "ratios": ratios.method,
+        "threshold": settings.get("threshold", "global"),
+        "freeze": round(ratios.prune + ratios.lock, 12),  # of short decimals, whose sum is one too
+        "prune": ratios.prune,
+        "lock": ratios.lock,
+        "sparsity": _plain(settings.get("sparsity")),
+    }
+    if not searched:
+        of_the_search = {**dict.fromkeys(of_the_search), "method": TRAINED, "init": source.init}
+    return {
+        "data": _plain(settings.get("data")),
+        "model": source.model.name,
+        **of_the_search,
+        **{name: _plain(value) for name, value in arguments.items()},
+        **{name: _plain(value) for name, value in settings.items() if _is_trait(name)},
+    }
+
+
+def _is_trait(name: str) -> bool:
+    return name not in _NO_TRAIT and not name.endswith(_NO_TRAIT_ENDINGS)
+
+
+def _plain(value: object) -> Value:
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _seeds(kept: Kept) -> dict[str, int]:
+    settings: Mapping[str, Any] = kept.settings
+    told = {name: value for name, value in settings.items() if name == "seed" or name.endswith("_seed")}
+    seed = told.get("seed")
+    own = {name: seed if value is None else value for name, value in told.items()}
+    drawn = {"weights_seed": kept.source.seeds.weights, "freezing_seed": kept.source.seeds.freezing}
+    return {name: value for name, value in {**own, **drawn}.items() if isinstance(value, int)}

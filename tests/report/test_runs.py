@@ -1,0 +1,149 @@
+"""Runs as they lie on the disk: found, read, or left out with a reason."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sltpack import save
+from sltpack.checkpoints import Checkpoint
+from sltpack.errors import RequestError
+from sltpack.header import MAX_WEIGHTS
+from sltpack.report.runs import LeftOut, Run, find, read
+from sltpack.results import TICKET
+from sltpack.search import BEST, LAST, METRICS
+
+
+@pytest.fixture
+def folder(tmp_path: Path, run: tuple[Path, Checkpoint]) -> Path:
+    """A folder with a run and its ticket, two folders deep."""
+    place = tmp_path / "runs" / "sweep" / "one"
+    shutil.copytree(run[0], place)
+    save(run[1].ticket(), place / TICKET)
+    return tmp_path / "runs"
+
+
+def only(folder: Path) -> Run | LeftOut:
+    (place,) = find(folder)
+    return read(place, folder, MAX_WEIGHTS)
+
+
+def test_a_run(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    found = only(folder)
+    kept = run[1]
+    assert isinstance(found, Run)
+    assert (found.name, found.section) == ("sweep/one", "sweep")
+    shown = (
+        "data",
+        "model",
+        "method",
+        "init",
+        "scale",
+        "ratios",
+        "freeze",
+        "prune",
+        "lock",
+        "sparsity",
+        "width",
+        "epochs",
+    )
+    assert [found.traits[name] for name in shown] == [
+        *("digits", "conv2", "edge-popup", "skc", "layer", "epl"),
+        *(0.5, 0.25, 0.25, 0.5, 0.125, 2),
+    ]
+    assert not any(name.endswith(("seed", "sha256")) or name in ("date", "sltpack") for name in found.traits)
+    assert found.seeds == {
+        **dict.fromkeys(("seed", "split_seed", "order_seed", "augmentation_seed", "score_seed"), 0),
+        "weights_seed": 3,
+        "freezing_seed": 4,
+    }
+    size = kept.source.size
+    assert found.result.searched == kept.source.searched
+    assert found.result.sparsity == 1 - (kept.source.locked + kept.kept) / size
+    assert found.result.test_accuracy == kept.metrics["test_accuracy"]
+    assert found.result.bits == 8 * (folder / "sweep" / "one" / TICKET).stat().st_size
+    assert len(found.curve) == 2
+
+
+def test_the_curve_is_of_all_epochs(folder: Path) -> None:
+    lines = [json.dumps({"epoch": epoch, "validation_accuracy": epoch / 10}) for epoch in (1, 2, 3)]
+    (folder / "sweep" / "one" / METRICS).write_text("\n".join(lines))
+    found = only(folder)
+    assert isinstance(found, Run)
+    assert found.curve == (0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"epoch": 1}', '[{"validation_accuracy": NaN}]', "[" * 10_000, "\x00"])
+def test_a_damaged_curve_is_that_of_the_checkpoint(folder: Path, content: str) -> None:
+    (folder / "sweep" / "one" / METRICS).write_text(content)
+    found = only(folder)
+    assert isinstance(found, Run)
+    assert found.curve
+
+
+def test_without_a_ticket(folder: Path) -> None:
+    (folder / "sweep" / "one" / TICKET).unlink()
+    found = only(folder)
+    assert isinstance(found, Run)
+    assert found.result.bits is None
+
+
+def test_another_ticket(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    path = folder / "sweep" / "one" / TICKET
+    other = replace(run[1], kept=run[1].kept - 5)
+    save(other.ticket(), path, force=True)
+    assert only(folder) == LeftOut(
+        "sweep/one",
+        f"{path}: expected the ticket of the checkpoint beside it, found another; pack the checkpoint again "
+        "(sltpack pack --force)",
+    )
+
+
+def test_not_finished(folder: Path) -> None:
+    (folder / "sweep" / "one" / BEST).unlink()
+    assert only(folder) == LeftOut("sweep/one", "not finished")
+
+
+def test_not_tested(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    metrics = {name: value for name, value in run[1].metrics.items() if name != "test_accuracy"}
+    replace(run[1], metrics=metrics).save(folder / "sweep" / "one" / BEST)
+    assert only(folder) == LeftOut("sweep/one", "not finished")
+
+
+def test_damaged(folder: Path) -> None:
+    path = folder / "sweep" / "one" / BEST
+    path.write_bytes(path.read_bytes()[:1000])
+    found = only(folder)
+    assert isinstance(found, LeftOut)
+    assert found.reason.startswith(f"{path}: expected ")
+
+
+def test_the_folder_of_a_run_itself(folder: Path) -> None:
+    place = folder / "sweep" / "one"
+    assert find(place) == [place]
+    found = read(place, place, MAX_WEIGHTS)
+    assert isinstance(found, Run)
+    assert (found.name, found.section) == ("one", "")
+
+
+def test_folders_are_found_in_order_and_links_not_followed(folder: Path) -> None:
+    for name in ("b", "a/c"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / LAST).touch()
+    (folder / "a" / "loop").symlink_to(folder, target_is_directory=True)
+    assert [path.relative_to(folder).as_posix() for path in find(folder)] == ["a/c", "b", "sweep/one"]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError) as caught:
+        find(tmp_path / "none")
+    assert str(caught.value) == (
+        f"{tmp_path / 'none'}: expected a folder of runs, found no such file or directory; check the name"
+    )
+    with pytest.raises(RequestError, match="not a directory"):
+        find(tmp_path / "file")
