@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
                     broken[name] = ended
                 board.end(task, isinstance(ended, str))
                 if not as_json:
-                    click.echo(one_line(f"{name}: {_line(ended)}"))
+                    _tell(one_line(f"{name}: {_line(ended)}"), live)
     except KeyboardInterrupt as error:
         raise Stopped(
             folder,
@@ -199,6 +200,14 @@ class _Board:
             )
         broken = f", {self._broken} broken" if self._broken else ""
         return Group(table, Text(f"{self._finished} of {len(self._epochs)} runs finished{broken}", "bold"))
+
+
+def _tell(line: str, live: Live) -> None:
+    """Prints a line; above the running table where both stand in one terminal."""
+    if live.is_started and sys.stdout is not None and sys.stdout.isatty():
+        live.console.print(Text(line), soft_wrap=True)
+    else:
+        click.echo(line)
 
 
 def _results(results: list[Result]) -> Table:
