@@ -219,6 +219,11 @@ def test_a_folder_with_another_run_is_refused(plan: Callable[[str], Path], tmp_p
     [
         ("epochs = 0", "fixed: epochs: expected a whole number of at least 1, found 0"),
         ("epochs = 1.5", "fixed: epochs: expected a whole number of at least 1, found 1.5"),
+        (
+            f"epochs = 0x{'f' * 5000}",
+            "fixed: epochs: expected a whole number of at least 1, found a number of too many digits",
+        ),
+        (f"width = 0x{'f' * 5000}", "fixed: width: expected a number above 0 and of at most 1024, found a number of too"),
         ("epochs = true", "fixed: epochs: expected a whole number of at least 1, found True"),
         ("compile = 1", "fixed: compile: expected true or false, found 1"),
         ('sparsity = "0.5"', "fixed: sparsity: expected a number, found '0.5'"),
