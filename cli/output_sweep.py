@@ -43,14 +43,14 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
         as_json: whether to print an object.
     """
     from sltpack.progress import bar
-    from sltpack.sweep.costs import costs_of
+    from sltpack.sweep.costs import costs_of, side_by_side
     from sltpack.sweep.folders import progress_of
     from sltpack.sweep.sweeps import finished
 
     done = {} if folder is None else finished(sweep, folder)
     runs = [run for run in sweep.runs if run.point.name not in done]
     with bar("timing", len(runs)) as timing:
-        costs = costs_of(runs, here.threads(), timing.advance)
+        costs = costs_of(sweep.where, runs, here.threads(), timing.advance)
     rows = []
     by_name = {run.point.name: cost for run, cost in zip(runs, costs, strict=True)}
     for run in sweep.runs:
@@ -69,8 +69,8 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
         table.add_row(*row.cells())
     console().print(table)
     alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    side = f", about {_duration(seconds / here.jobs)} with {here.jobs} side by side" if here.jobs > 1 else ""
-    click.echo(f"{alone}{side}")
+    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], here.jobs))
+    click.echo(f"{alone}, about {together} with {here.jobs} side by side" if here.jobs > 1 else alone)
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,10 @@ def test_a_folder_with_another_run_is_refused(plan: Callable[[str], Path], tmp_p
             f"epochs = 0x{'f' * 5000}",
             "fixed: epochs: expected a whole number of at least 1, found a number of too many digits",
         ),
-        (f"width = 0x{'f' * 5000}", "fixed: width: expected a number above 0 and of at most 1024, found a number of too"),
+        (
+            f"width = 0x{'f' * 5000}",
+            "fixed: width: expected a number above 0 and of at most 1024, found a number of too",
+        ),
         ("epochs = true", "fixed: epochs: expected a whole number of at least 1, found True"),
         ("compile = 1", "fixed: compile: expected true or false, found 1"),
         ('sparsity = "0.5"', "fixed: sparsity: expected a number, found '0.5'"),
@@ -258,6 +261,9 @@ def test_other_wrong_calls(plan: Callable[..., Path], tmp_path: Path) -> None:
     assert refusal(path, "-o", tmp_path / "runs", status=2).startswith(f"{path}: search: ")
     assert refusal(path, status=2) == "Missing option '-o' / '--output'."
     assert "'seed' is not OPTION=VALUE." in refusal(path, "-o", tmp_path, "--set", "seed", status=2)
+    path = plan('device = "cuda"\n', PLAN.replace('device = "cpu"\n', ""))
+    if not torch.cuda.is_available():
+        assert refusal(path, "--dry-run", status=2).startswith(f"{path}: search: --device cuda: expected a device")
     none = tmp_path / "none.toml"
     assert refusal(none, "--dry-run", status=2).startswith(f"{none}: expected a plan, a TOML file, found no such file")
 
