@@ -84,7 +84,9 @@ class _Row:
 
     @property
     def seconds(self) -> float:
-        return 0.0 if self.cost is None else self.cost.start + self.cost.pace.seconds(self.cost.epochs - self.epochs)
+        if self.cost is None:
+            return 0.0
+        return self.cost.start + self.cost.pace.seconds(max(0, self.cost.epochs - self.epochs))
 
     def told(self) -> dict[str, Any]:
         point = self.point

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .. import header as headers
 from ..accounting import FLOAT32_BITS, account
 from ..checkpoint_reader import load_any
 from ..checkpoints import Checkpoint, Kept
 from ..container import read
-from ..errors import RequestError
+from ..errors import FormatError, RequestError
+from ..files import open_plain
 from ..search import BEST, METRICS
 from ..search.folder import is_begun, load_ours
 from .points import Point
@@ -70,7 +72,8 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
         folder: of the point, which need not be there.
 
     Returns:
-        The result of a finished run, packed where it is a search's; None where there is no run, or one to go on with.
+        The result of a finished run, packed where it is a search's; None where there is no run, or one to go on with,
+        and where the ticket is damaged or another run's, which the run packs again.
 
     Raises:
         RequestError: the folder holds another run.
@@ -83,8 +86,10 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
     if not best.exists():
         return None  # the run itself tells whether it can go on
     kept = load_ours(best, lambda path: _loaded(path, prepared), prepared.alike(), _REMEDY)
-    ticket = folder / TICKET
-    if "test_accuracy" not in kept.metrics or (request.searches and not ticket.exists()):
+    if "test_accuracy" not in kept.metrics:
+        return None
+    packed = _packed_bits(folder / TICKET, kept, request.choices["max_weights"]) if isinstance(kept, Checkpoint) else 0
+    if packed is None:
         return None
     source, metrics = kept.source, kept.metrics
     size, searched = source.size, isinstance(kept, Checkpoint)
@@ -98,7 +103,7 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
         metrics["epoch"],
         metrics["validation_accuracy"],
         metrics["test_accuracy"],
-        account(read(ticket, request.choices["max_weights"])).file_bits if searched else FLOAT32_BITS * size,
+        packed or FLOAT32_BITS * size,
     )
 
 
@@ -111,12 +116,32 @@ def progress_of(folder: Path) -> tuple[int, float | None]:
     Returns:
         Its whole epochs, and the best validation accuracy of them.
     """
+    if not is_begun(folder):  # somebody took the checkpoints away, and the run begins anew
+        return 0, None
     try:
-        lines = (folder / METRICS).read_text("utf-8").splitlines()
-        accuracies = [json.loads(line)["validation_accuracy"] for line in lines]
-    except (OSError, ValueError, KeyError, TypeError):
+        with open_plain(folder / METRICS) as stream:
+            accuracies = [float(json.loads(line)["validation_accuracy"]) for line in stream]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0, None
     return len(accuracies), max(accuracies, default=None)
+
+
+def _packed_bits(path: Path, kept: Checkpoint, max_weights: int) -> int | None:
+    """Gives the bits of a run's ticket; None where there is none, or one that is damaged or not of this run."""
+    if not path.exists():
+        return None
+    try:
+        found = read(path, max_weights)
+    except FormatError:
+        return None
+    source = found.header.source
+    begun = replace(source, layers=tuple(replace(layer, kept=layer.locked) for layer in source.layers))
+    alike = (
+        headers.source_parts(begun) == headers.source_parts(kept.source)
+        and source.kept == kept.source.locked + kept.kept
+        and found.header.about == kept.about()
+    )
+    return account(found).file_bits if alike else None
 
 
 def _loaded(path: Path, prepared: Prepared) -> Kept:

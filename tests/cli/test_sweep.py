@@ -123,6 +123,14 @@ def test_runs_are_made_packed_and_told_and_only_once(
     shutil.rmtree(runs / "train")
     assert json.loads(sltpack("sweep", path, "-o", runs, "--json").stdout) == told
     assert inline[3:] == ["freeze=0", "train"]
+    # One that is damaged, or another run's, is packed again.
+    ticket = runs / "freeze=0" / "model.slt"
+    whole = ticket.read_bytes()
+    for other in (whole[:-1], b"", (runs / "freeze=0.5" / "model.slt").read_bytes()):
+        ticket.write_bytes(other)
+        assert json.loads(sltpack("sweep", path, "-o", runs, "--json").stdout) == told
+        assert ticket.read_bytes() == whole
+    assert inline[5:] == ["freeze=0"] * 3
 
 
 def test_points_that_cannot_be_are_told_and_left_out(
