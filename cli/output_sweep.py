@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -20,9 +21,9 @@ from sltpack.errors import SltpackError, one_line
 from .output import console
 
 if TYPE_CHECKING:
+    from sltpack.results import Result
     from sltpack.sweep.costs import Cost
     from sltpack.sweep.executors import Executor, Local, Task
-    from sltpack.sweep.folders import Result
     from sltpack.sweep.points import Point
     from sltpack.sweep.sweeps import Sweep
 
@@ -42,14 +43,14 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
         as_json: whether to print an object.
     """
     from sltpack.progress import bar
-    from sltpack.sweep.costs import costs_of
+    from sltpack.sweep.costs import costs_of, side_by_side
     from sltpack.sweep.folders import progress_of
     from sltpack.sweep.sweeps import finished
 
     done = {} if folder is None else finished(sweep, folder)
     runs = [run for run in sweep.runs if run.point.name not in done]
     with bar("timing", len(runs)) as timing:
-        costs = costs_of(runs, here.threads(), timing.advance)
+        costs = costs_of(sweep.where, runs, here.threads(), timing.advance)
     rows = []
     by_name = {run.point.name: cost for run, cost in zip(runs, costs, strict=True)}
     for run in sweep.runs:
@@ -68,8 +69,8 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
         table.add_row(*row.cells())
     console().print(table)
     alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    side = f", about {_duration(seconds / here.jobs)} with {here.jobs} side by side" if here.jobs > 1 else ""
-    click.echo(f"{alone}{side}")
+    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], here.jobs))
+    click.echo(f"{alone}, about {together} with {here.jobs} side by side" if here.jobs > 1 else alone)
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,13 @@ class _Row:
 
     @property
     def seconds(self) -> float:
-        return 0.0 if self.cost is None else self.cost.start + self.cost.pace.seconds(self.cost.epochs - self.epochs)
+        if self.cost is None:
+            return 0.0
+        return self.cost.start + self.cost.pace.seconds(max(0, self.cost.epochs - self.epochs))
 
     def told(self) -> dict[str, Any]:
         point = self.point
-        told: dict[str, Any] = {"name": point.name, "command": point.command, "options": dict(point.options)}
-        told["state"] = self.state
+        told = {**_asked(point), "state": self.state}
         if self.cost is None:
             return {**told, "seconds": 0.0}
         pace = self.cost.pace
@@ -117,7 +119,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         Stopped: by Ctrl-C.
         SltpackError: the folder of a point holds something else, or runs are broken.
     """
-    from sltpack.sweep.folders import Result
+    from sltpack.results import Result
     from sltpack.sweep.sweeps import Stopped, carry_on, finished
 
     results = finished(sweep, folder)
@@ -142,7 +144,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
                     broken[name] = ended
                 board.end(task, isinstance(ended, str))
                 if not as_json:
-                    click.echo(one_line(f"{name}: {_line(ended)}"))
+                    _tell(one_line(f"{name}: {_line(ended)}"), live)
     except KeyboardInterrupt as error:
         raise Stopped(
             folder,
@@ -150,10 +152,10 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
             found=f"{len(results)} finished",
             remedy="the same command goes on",
         ) from error
-    told = [results[run.point.name] for run in sweep.runs if run.point.name in results]
+    told = [(run.point, results[run.point.name]) for run in sweep.runs if run.point.name in results]
     if as_json:
         faults = [{"name": name, "fault": fault} for name, fault in broken.items()]
-        runs = [result.told() for result in told]
+        runs = [{**_asked(point), **result.told()} for point, result in told]
         click.echo(json.dumps({"plan": sweep.where, "runs": runs, "broken": faults, "left_out": _left_out(sweep)}))
     else:
         console().print(_results(told))
@@ -201,12 +203,24 @@ class _Board:
         return Group(table, Text(f"{self._finished} of {len(self._epochs)} runs finished{broken}", "bold"))
 
 
-def _results(results: list[Result]) -> Table:
+def _tell(line: str, live: Live) -> None:
+    """Prints a line; above the running table where both stand in one terminal."""
+    if live.is_started and sys.stdout is not None and sys.stdout.isatty():
+        live.console.print(Text(line), soft_wrap=True)
+    else:
+        click.echo(line)
+
+
+def _asked(point: Point) -> dict[str, Any]:
+    return {"name": point.name, "command": point.command, "options": dict(point.options)}
+
+
+def _results(results: list[tuple[Point, Result]]) -> Table:
     table = _table("run", right=("k", "p", "l", "search space", "validation", "test", "bits"))
-    for result in results:
+    for point, result in results:
         shares = ["" if share is None else f"{share:.3g}" for share in (result.sparsity, result.prune, result.lock)]
         measured = [f"{result.validation_accuracy:.4f}", f"{result.test_accuracy:.4f}", f"{result.bits:,}"]
-        table.add_row(Text(one_line(result.point.name)), *shares, f"{result.searched:,}", *measured)
+        table.add_row(Text(one_line(point.name)), *shares, f"{result.searched:,}", *measured)
     return table
 
 

@@ -36,6 +36,7 @@ def command(runs: Path, output: Path, files: Path | None, force: bool, max_weigh
     from sltpack.errors import one_line
     from sltpack.files import make_folder, refuse_existing, write_atomically
     from sltpack.progress import bar
+    from sltpack.report.groups import count_of
     from sltpack.report.reports import drawn, report_on
     from sltpack.report.runs import find
 
@@ -57,6 +58,6 @@ def command(runs: Path, output: Path, files: Path | None, force: bool, max_weigh
         write_atomically(path, text.encode(), force=force)
     for left in found.left_out:
         click.echo(one_line(f"left out: {left.name}: {left.reason}"))
-    count = sum(len(section.runs) for section in found.sections)
-    drawings = sum(map(len, pictures.pictures.values()))
-    click.echo(one_line(f"{output}: {count} runs, {drawings} pictures"))
+    count = count_of([sum(len(section.runs) for section in found.sections)], "run")
+    drawings = count_of([sum(map(len, pictures.pictures.values()))], "picture")
+    click.echo(one_line(f"{output}: {count}, {drawings}"))

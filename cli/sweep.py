@@ -115,13 +115,14 @@ def _described(parameter: click.Option) -> Option:
         expected, types = "a text", (str,)
 
     def fits(value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, types) or not str(value).isprintable():
+        if isinstance(value, bool) or not isinstance(value, types):
             return False
         try:
-            kind.convert(str(value), parameter, None)
-        except click.BadParameter:
+            text = str(value)
+            kind.convert(text, parameter, None)
+        except (click.BadParameter, ValueError):  # of a whole number of thousands of digits
             return False
-        return True
+        return text.isprintable()
 
     return Option(expected, fits)
 

@@ -105,6 +105,8 @@ def shown(value: object) -> str:
         text = repr(value)
     except RecursionError:
         text = "deeply nested values"
+    except ValueError:  # Python writes no whole numbers of thousands of digits
+        text = "a number of too many digits"
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 

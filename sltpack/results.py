@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import header as headers
 from .accounting import FLOAT32_BITS, account
 from .checkpoints import Checkpoint, Kept
-from .container import Container, read
+from .container import FINGERPRINT, Container, read
 from .errors import MismatchError
 
 TICKET = "model.slt"
@@ -93,7 +93,11 @@ def _ticket_bits(kept: Checkpoint, path: Path, max_weights: int) -> int | None:
 
 
 def _is_of(kept: Checkpoint, ticket: Container) -> bool:
-    ours, theirs = (headers.source_parts(source) for source in (kept.source, ticket.header.source))
-    del ours["layers"], theirs["layers"]
-    same_count = sum(layer.kept for layer in ticket.header.source.layers) == kept.source.locked + kept.kept
-    return ours == theirs and same_count
+    source = ticket.header.source
+    begun = replace(source, layers=tuple(replace(layer, kept=layer.locked) for layer in source.layers))
+    told = {name: text for name, text in ticket.header.about.items() if name != FINGERPRINT}
+    return (
+        headers.source_parts(begun) == headers.source_parts(kept.source)
+        and source.kept == kept.source.locked + kept.kept
+        and told == kept.about()
+    )

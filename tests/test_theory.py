@@ -115,8 +115,18 @@ def test_forty_and_more_numbers() -> None:
     assert reaches_all(free, -HALF, HALF, ONE // 100_000)
     # The last targets that any subset comes near to are those of the sum of all positive numbers.
     highest = int(free[free > 0].sum())
-    assert reaches_all(free, highest, highest, 1)
+    assert reaches_all(free, highest, highest + 1, 1)
     assert not reaches_all(free, highest, highest + 2, 1)
+
+
+@pytest.mark.parametrize("high", [5, 4])
+def test_no_interval(high: int) -> None:
+    """The two neighbours that stand in beyond its ends would reach a single target alone."""
+    with pytest.raises(RequestError) as caught:
+        reaches([100, -100], 5, high, 1)
+    assert str(caught.value) == (
+        f"the targets: expected a last one above the first, 5, found {high}; choose an interval"
+    )
 
 
 def test_what_cannot_be_decided_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import subprocess
 import sys
 import time
@@ -13,9 +14,11 @@ import torch
 
 from ..data import is_graph
 from ..devices import choose_device
+from ..errors import SltpackError
 from ..search.settings import Settings
 from ..search.timing import Pace, time_steps
 from .requests import Prepared
+from .sweeps import of_point
 
 _START = "import sltpack.search, sltpack.packing"
 
@@ -40,12 +43,13 @@ class Cost:
         return self.start + self.pace.seconds(self.epochs)
 
 
-def costs_of(runs: Sequence[Prepared], threads: int | None, timed: Callable[[], None]) -> list[Cost]:
+def costs_of(where: str, runs: Sequence[Prepared], threads: int | None, timed: Callable[[], None]) -> list[Cost]:
     """Works out what runs will take, from some steps of each different model and batch.
 
     Runs count as alike that differ only in seeds, sparsity and freezing: of those the first one is timed.
 
     Args:
+        where: their plan.
         runs: the runs.
         threads: of each run; None leaves it to torch.
         timed: called after each run, timed or like one that was.
@@ -54,7 +58,7 @@ def costs_of(runs: Sequence[Prepared], threads: int | None, timed: Callable[[], 
         The cost of each.
 
     Raises:
-        SltpackError: a step cannot be taken, as in a search.
+        SltpackError: a step cannot be taken, as in a search; the error names the point.
     """
     if not runs:
         return []
@@ -65,12 +69,32 @@ def costs_of(runs: Sequence[Prepared], threads: int | None, timed: Callable[[], 
         for run in runs:
             kind = _kind(run)
             if kind not in paces:
-                request = run.request
-                device = choose_device(request.choices["device"], sparse=is_graph(request.data_name))
-                paces[kind] = time_steps(run.origin.source(), run.loaded, request.settings, device, run.origin.builder)
+                try:
+                    paces[kind] = _timed(run)
+                except SltpackError as error:
+                    raise of_point(where, run.point, error) from error
             costs.append(Cost(paces[kind], run.request.settings.epochs, start))
             timed()
     return costs
+
+
+def side_by_side(seconds: Sequence[float], jobs: int) -> float:
+    """Gives the seconds that runs take together when each begins as soon as one before it has ended.
+
+    Args:
+        seconds: of each, in their order.
+        jobs: how many are made side by side.
+    """
+    ends = [0.0] * min(jobs, max(len(seconds), 1))
+    for each in seconds:
+        heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)
+
+
+def _timed(run: Prepared) -> Pace:
+    request, origin = run.request, run.origin
+    device = choose_device(request.choices["device"], sparse=is_graph(request.data_name))
+    return time_steps(origin.source(), run.loaded, request.settings, device, origin.builder)
 
 
 def _kind(run: Prepared) -> tuple[object, ...]:
@@ -104,5 +128,7 @@ def _threads(count: int | None) -> Iterator[None]:
 
 def _seconds_to_start() -> float:
     begin = time.monotonic()
-    subprocess.run([sys.executable, "-c", _START], check=True, stdin=subprocess.DEVNULL)
+    # Silent: a terminal sends Ctrl-C to this process too, which would end in a traceback.
+    command = [sys.executable, "-c", _START]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.monotonic() - begin

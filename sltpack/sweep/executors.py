@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from ..errors import one_line, require_positive
+from ..results import TICKET
 from ..search import BEST
-from .folders import TICKET
 from .points import Point
 
 _LOOK_EVERY = 0.05

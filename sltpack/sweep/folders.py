@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..accounting import FLOAT32_BITS, account
 from ..checkpoint_reader import load_any
 from ..checkpoints import Checkpoint, Kept
-from ..container import read
-from ..errors import RequestError
+from ..errors import FormatError, MismatchError, RequestError
+from ..results import Result
+from ..results import result_of as result_of_run
 from ..search import BEST
 from ..search.folder import is_begun, load_ours, read_metrics
-from .points import Point
 from .requests import Prepared
 
-TICKET = "model.slt"
-"""The packed ticket of a search."""
 _REMEDY = "choose another folder for the sweep, or move this one away"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came out of a finished run.
-
-    Attributes:
-        point: the point.
-        weights: of the network, N.
-        searched: the size of the search space; of weight training, all weights.
-        sparsity: k, the share of zeros in the ticket; of weight training, None, and so are the next two.
-        prune: the share of weights that were pruned for good.
-        lock: the share of weights that were locked for good.
-        epoch: the best in validation.
-        validation_accuracy: of that epoch.
-        test_accuracy: of that epoch.
-        bits: of the ticket's file; of trained weights, 32 each.
-    """
-
-    point: Point
-    weights: int
-    searched: int
-    sparsity: float | None
-    prune: float | None
-    lock: float | None
-    epoch: int
-    validation_accuracy: float
-    test_accuracy: float
-    bits: int
-
-    def told(self) -> dict[str, Any]:
-        """Gives it as JSON values by name."""
-        names = ("weights", "searched", "sparsity", "prune", "lock", "epoch")
-        measured = ("validation_accuracy", "test_accuracy", "bits")
-        return {
-            "name": self.point.name,
-            "command": self.point.command,
-            "options": dict(self.point.options),
-            **{name: getattr(self, name) for name in (*names, *measured)},
-        }
 
 
 def result_of(prepared: Prepared, folder: Path) -> Result | None:
@@ -69,7 +24,8 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
         folder: of the point, which need not be there.
 
     Returns:
-        The result of a finished run, packed where it is a search's; None where there is no run, or one to go on with.
+        The result of a finished run, packed where it is a search's; None where there is no run, or one to go on with,
+        and where the ticket is damaged or another run's, which the run packs again.
 
     Raises:
         RequestError: the folder holds another run.
@@ -77,28 +33,15 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
     """
     if not is_begun(folder):
         return None
-    request = prepared.request
     best = folder / BEST
     if not best.exists():
         return None  # the run itself tells whether it can go on
     kept = load_ours(best, lambda path: _loaded(path, prepared), prepared.alike(), _REMEDY)
-    ticket = folder / TICKET
-    if "test_accuracy" not in kept.metrics or (request.searches and not ticket.exists()):
+    try:
+        result = result_of_run(kept, folder, prepared.request.choices["max_weights"])
+    except (FormatError, MismatchError):
         return None
-    source, metrics = kept.source, kept.metrics
-    size, searched = source.size, isinstance(kept, Checkpoint)
-    return Result(
-        request.point,
-        size,
-        source.searched if searched else size,
-        1 - (source.locked + kept.kept) / size if isinstance(kept, Checkpoint) else None,
-        source.pruned / size if searched else None,
-        source.locked / size if searched else None,
-        metrics["epoch"],
-        metrics["validation_accuracy"],
-        metrics["test_accuracy"],
-        account(read(ticket, request.choices["max_weights"])).file_bits if searched else FLOAT32_BITS * size,
-    )
+    return None if result is None or result.bits is None else result
 
 
 def progress_of(folder: Path) -> tuple[int, float | None]:
@@ -110,6 +53,8 @@ def progress_of(folder: Path) -> tuple[int, float | None]:
     Returns:
         Its whole epochs, and the best validation accuracy of them.
     """
+    if not is_begun(folder):  # somebody took the checkpoints away, and the run begins anew
+        return 0, None
     accuracies = [entry["validation_accuracy"] for entry in read_metrics(folder)]
     return len(accuracies), max(accuracies, default=None)
 

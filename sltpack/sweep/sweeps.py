@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..errors import RequestError, SltpackError, one_line
 from ..files import make_folder
+from ..results import Result
 from .executors import Executor, Task
-from .folders import Result, result_of
+from .folders import result_of
 from .points import Point
 from .requests import DataSets, Prepared, Request, prepare
 

@@ -80,7 +80,7 @@ def reaches_all(free: Integers, low: int, high: int, epsilon: int) -> bool:
     Args:
         free: the numbers, int64 [n], in units of 2**-32.
         low: the first target, in the same units.
-        high: the last target.
+        high: the last target, above the first.
         epsilon: how far a sum may be from its target, that distance included. Time grows as its inverse, once it is
             less than a hundred-thousandth of the interval.
 
@@ -88,8 +88,13 @@ def reaches_all(free: Integers, low: int, high: int, epsilon: int) -> bool:
         Whether it is so for every real number from low to high; the empty subset has the sum 0.
 
     Raises:
-        RequestError: there are more than `ALWAYS_DECIDED` numbers, and a million shifts did not decide.
+        RequestError: there are more than `ALWAYS_DECIDED` numbers, and a million shifts did not decide; or the last
+            target is not above the first.
     """
+    if low >= high:
+        raise RequestError(
+            "the targets", expected=f"a last one above the first, {low}", found=f"{high}", remedy="choose an interval"
+        )
     if free[free < 0].sum() > low + epsilon or free[free > 0].sum() < high - epsilon:
         return False
     start, moves = _moves(free, (low + high) // 2)

@@ -140,3 +140,16 @@ def test_without_matplotlib(runs: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert refused(runs, "-o", tmp_path / "a.html") == (
         "sltpack report: expected the package matplotlib, found none; install it: pip install 'sltpack[figures]'"
     )
+
+
+def test_a_network_with_buffers(tmp_path: Path) -> None:
+    """Whose ticket says more of itself than its checkpoint does."""
+    place = tmp_path / "runs" / "resnet"
+    few = ("--data", "digits", "--width", "0.0625", "--epochs", "1", "--batch-size", "512", "--device", "cpu")
+    sltpack("search", "--model", "resnet18", *few, "-o", place)
+    sltpack("pack", place / BEST, "-o", place / "model.slt")
+    page = tmp_path / "report.html"
+    result = sltpack("report", tmp_path / "runs", "-o", page, "--files", tmp_path / "files")
+    assert result.stdout == f"{page}: 1 run, 1 picture\n"
+    (row,) = csv.DictReader((tmp_path / "files" / "runs.csv").read_text().splitlines())
+    assert int(row["bits"]) == 8 * (place / "model.slt").stat().st_size

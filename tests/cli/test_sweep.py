@@ -123,6 +123,14 @@ def test_runs_are_made_packed_and_told_and_only_once(
     shutil.rmtree(runs / "train")
     assert json.loads(sltpack("sweep", path, "-o", runs, "--json").stdout) == told
     assert inline[3:] == ["freeze=0", "train"]
+    # One that is damaged, or another run's, is packed again.
+    ticket = runs / "freeze=0" / "model.slt"
+    whole = ticket.read_bytes()
+    for other in (whole[:-1], b"", (runs / "freeze=0.5" / "model.slt").read_bytes()):
+        ticket.write_bytes(other)
+        assert json.loads(sltpack("sweep", path, "-o", runs, "--json").stdout) == told
+        assert ticket.read_bytes() == whole
+    assert inline[5:] == ["freeze=0"] * 3
 
 
 def test_points_that_cannot_be_are_told_and_left_out(
@@ -219,6 +227,14 @@ def test_a_folder_with_another_run_is_refused(plan: Callable[[str], Path], tmp_p
     [
         ("epochs = 0", "fixed: epochs: expected a whole number of at least 1, found 0"),
         ("epochs = 1.5", "fixed: epochs: expected a whole number of at least 1, found 1.5"),
+        (
+            f"epochs = 0x{'f' * 5000}",
+            "fixed: epochs: expected a whole number of at least 1, found a number of too many digits",
+        ),
+        (
+            f"width = 0x{'f' * 5000}",
+            "fixed: width: expected a number above 0 and of at most 1024, found a number of too",
+        ),
         ("epochs = true", "fixed: epochs: expected a whole number of at least 1, found True"),
         ("compile = 1", "fixed: compile: expected true or false, found 1"),
         ('sparsity = "0.5"', "fixed: sparsity: expected a number, found '0.5'"),
@@ -253,6 +269,9 @@ def test_other_wrong_calls(plan: Callable[..., Path], tmp_path: Path) -> None:
     assert refusal(path, "-o", tmp_path / "runs", status=2).startswith(f"{path}: search: ")
     assert refusal(path, status=2) == "Missing option '-o' / '--output'."
     assert "'seed' is not OPTION=VALUE." in refusal(path, "-o", tmp_path, "--set", "seed", status=2)
+    path = plan('device = "cuda"\n', PLAN.replace('device = "cpu"\n', ""))
+    if not torch.cuda.is_available():
+        assert refusal(path, "--dry-run", status=2).startswith(f"{path}: search: --device cuda: expected a device")
     none = tmp_path / "none.toml"
     assert refusal(none, "--dry-run", status=2).startswith(f"{none}: expected a plan, a TOML file, found no such file")
 

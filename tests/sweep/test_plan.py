@@ -183,6 +183,7 @@ def test_a_value_of_the_command_line(text: str, value: Value) -> None:
             f"model={'m' * 200}: expected names of at most 200 characters, found one of 206; "
             "let fewer options vary in one plan, or shorten their values",
         ),
+        (f"about = 0x{'f' * 5000}", f"about: expected a text, found a number of too many digits; {REMEDY}"),
         ("a = [", "expected a plan, a TOML file, found Invalid value"),
         ("a = " + "[" * 5000, "expected a plan, a TOML file, found deeply nested values"),
     ],

@@ -1,0 +1,78 @@
+"""The running table of `sltpack sweep` in a terminal: what is printed meanwhile stands above it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import click
+import pytest
+
+from sltpack.sweep import executors
+from sltpack.sweep.executors import Outcome, Task
+from sltpack_cli.main import cli
+
+PLAN = 'fixed = { model = "conv2", width = 0.125, data = "digits", device = "cpu" }\naxes = { seed = [0, 1] }\n'
+
+
+class Screen:
+    """The other side of a terminal."""
+
+    def __init__(self) -> None:
+        self.shown = b""
+        self._ours, self.terminal = os.openpty()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                part = os.read(self._ours, 1 << 16)
+            except OSError:  # Linux tells so that the terminal is closed
+                return
+            if not part:
+                return
+            self.shown += part
+
+    def wait_for(self, text: bytes) -> None:
+        until = time.monotonic() + 60
+        while text not in self.shown:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        self._reader.join(60)
+        os.close(self._ours)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="terminals")
+def test_the_line_of_a_run_stands_above_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+
+    class Failing(executors.Local):
+        """Has each run fail as soon as the table is drawn."""
+
+        def run(self, tasks: Sequence[Task], begun: Callable[[Task], None]) -> Generator[Outcome, None, None]:
+            for number, task in enumerate(tasks):
+                begun(task)
+                screen.wait_for(f"{number} broken".encode() if number else b"0 of 2 runs finished")
+                yield Outcome(task, "it was to")
+
+    monkeypatch.setattr(executors, "Local", Failing)
+    monkeypatch.setenv("TERM", "xterm")
+    (tmp_path / "plan.toml").write_text(PLAN)
+    with open(screen.terminal, "w") as terminal, pytest.raises(click.ClickException) as caught:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        words = ["sweep", str(tmp_path / "plan.toml"), "-o", str(tmp_path / "runs")]
+        cli.main(words, prog_name="sltpack", standalone_mode=False)
+    screen.close()
+    assert "found 2 broken" in caught.value.message
+    for line in (b"seed=0: broken: it was to", b"seed=1: broken: it was to"):
+        assert screen.shown.count(line) == 1
+        assert re.search(rb"finished[^\r\n]*" + line, screen.shown) is None
