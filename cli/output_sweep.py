@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _REFRESH = 2
 """Times a second that the running table is drawn."""
+_NAME_CELLS = 12
+"""Columns that the name of a run has at least in the running table, however narrow the terminal is."""
 _LEFT_OUT = 3
 """Points that cannot exist, of which a sweep tells the reason before it begins."""
 
@@ -127,9 +129,9 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         _print_left_out(sweep, _LEFT_OUT)
         if results:
             click.echo(f"{len(results)} of {len(sweep.runs)} runs are finished already")
-    board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, len(results))
     broken: dict[str, str] = {}
     screen = Console(stderr=True)
+    board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, len(results), screen)
     live = Live(get_renderable=board.drawn, console=screen, refresh_per_second=_REFRESH, transient=True)
     try:
         with (
@@ -174,8 +176,8 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
 class _Board:
     """The table that is drawn while runs are made."""
 
-    def __init__(self, epochs: dict[str, int], finished: int) -> None:
-        self._epochs, self._finished, self._broken = epochs, finished, 0
+    def __init__(self, epochs: dict[str, int], finished: int, screen: Console) -> None:
+        self._epochs, self._finished, self._broken, self._screen = epochs, finished, 0, screen
         self._running: dict[str, tuple[Task, float]] = {}
 
     def begin(self, task: Task) -> None:
@@ -192,15 +194,24 @@ class _Board:
         """Draws the runs that are under way, and how many there are."""
         from sltpack.sweep.folders import progress_of
 
-        table = _table("run", right=("epochs", "best", "since"))
+        titles = ("epochs", "best", "since")
+        rows: dict[str, tuple[str, ...]] = {}
         for name, (task, since) in list(self._running.items()):
             epochs, best = progress_of(task.folder)
             accuracy = "" if best is None else f"{best:.4f}"
-            table.add_row(
-                Text(one_line(name)), f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
-            )
+            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
+        widest = (max(map(len, column)) for column in zip(titles, *rows.values(), strict=True))
+        room = self._screen.width - sum(2 + cells for cells in widest)
+        table = _table("run", right=titles)
+        for name, cells in rows.items():
+            table.add_row(Text(_end_of(one_line(name), max(room, _NAME_CELLS))), *cells)
         broken = f", {self._broken} broken" if self._broken else ""
         return Group(table, Text(f"{self._finished} of {len(self._epochs)} runs finished{broken}", "bold"))
+
+
+def _end_of(name: str, cells: int) -> str:
+    """Cuts a name in front: side by side run points that differ behind."""
+    return name if len(name) <= cells else f"…{name[1 - cells :]}"
 
 
 def _tell(line: str, live: Live) -> None:

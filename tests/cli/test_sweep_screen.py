@@ -12,10 +12,14 @@ from pathlib import Path
 
 import click
 import pytest
+from rich.console import Console
 
+from sltpack.search import LAST, METRICS
 from sltpack.sweep import executors
 from sltpack.sweep.executors import Outcome, Task
+from sltpack.sweep.points import Point
 from sltpack_cli.main import cli
+from sltpack_cli.output_sweep import _Board
 
 PLAN = 'fixed = { model = "conv2", width = 0.125, data = "digits", device = "cpu" }\naxes = { seed = [0, 1] }\n'
 
@@ -76,3 +80,25 @@ def test_the_line_of_a_run_stands_above_the_table(tmp_path: Path, monkeypatch: p
     for line in (b"seed=0: broken: it was to", b"seed=1: broken: it was to"):
         assert screen.shown.count(line) == 1
         assert re.search(rb"finished[^\r\n]*" + line, screen.shown) is None
+
+
+@pytest.mark.parametrize("columns", [36, 40, 60, 80])
+def test_a_narrow_terminal_cuts_names_and_no_numbers(columns: int, tmp_path: Path) -> None:
+    (tmp_path / LAST).touch()
+    (tmp_path / METRICS).write_text('{"validation_accuracy": 0.25}\n' * 7)
+    screen = Console(width=columns)
+    names = [f"prune=0.25,lock=0.25,sparsity=0.5,seed={seed}" for seed in (10, 11)]
+    board = _Board(dict.fromkeys(names, 100), 3, screen)
+    for name in names:
+        board.begin(Task(Point(name, "search", {}, {}), tmp_path))
+    with screen.capture() as drawn:
+        screen.print(board.drawn())
+    titles, *rows, last = drawn.get().splitlines()
+    assert titles.split() == ["run", "epochs", "best", "since"]
+    for row, name in zip(rows, names, strict=True):
+        shown, *numbers = row.split()
+        assert (numbers[:2], numbers[3]) == (["7/100", "0.2500"], "s")
+        assert name.endswith(shown.removeprefix("\u2026"))
+        assert shown.endswith(name[-10:])
+        assert (shown == name) == (columns >= 80)
+    assert last == "3 of 2 runs finished"
