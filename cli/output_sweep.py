@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Collection
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
             click.echo(f"{len(results)} of {len(sweep.runs)} runs are finished already")
     broken: dict[str, str] = {}
     screen = Console(stderr=True)
-    board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, len(results), screen)
+    board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, results, screen)
     live = Live(get_renderable=board.drawn, console=screen, refresh_per_second=_REFRESH, transient=True)
     try:
         with (
@@ -176,19 +177,30 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
 class _Board:
     """The table that is drawn while runs are made."""
 
-    def __init__(self, epochs: dict[str, int], finished: int, screen: Console) -> None:
-        self._epochs, self._finished, self._broken, self._screen = epochs, finished, 0, screen
+    def __init__(self, epochs: dict[str, int], finished: Collection[str], screen: Console) -> None:
+        self._epochs, self._screen = epochs, screen
+        self._ended, self._broken = set(finished), 0
         self._running: dict[str, tuple[Task, float]] = {}
+        self._since = time.monotonic()
+        # Epochs that were there before this call are no measure of its pace.
+        self._found = {name: epochs[name] for name in finished}
 
     def begin(self, task: Task) -> None:
         """Adds a run."""
-        self._running[task.point.name] = task, time.monotonic()
+        from sltpack.sweep.folders import progress_of
+
+        name = task.point.name
+        self._running[name] = task, time.monotonic()
+        self._found.setdefault(name, progress_of(task.folder)[0])
 
     def end(self, task: Task, broken: bool) -> None:
         """Takes a run away."""
-        del self._running[task.point.name]
-        self._broken += broken
-        self._finished += not broken
+        name = task.point.name
+        del self._running[name]
+        self._ended.add(name)
+        if broken:
+            self._broken += 1
+            self._found[name] = self._epochs[name]  # nor are those that it did not make
 
     def drawn(self) -> Group:
         """Draws the runs that are under way, and how many there are."""
@@ -196,8 +208,10 @@ class _Board:
 
         titles = ("epochs", "best", "since")
         rows: dict[str, tuple[str, ...]] = {}
+        reached = {}
         for name, (task, since) in list(self._running.items()):
             epochs, best = progress_of(task.folder)
+            reached[name] = min(epochs, self._epochs[name])
             accuracy = "" if best is None else f"{best:.4f}"
             rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
         widest = (max(map(len, column)) for column in zip(titles, *rows.values(), strict=True))
@@ -206,7 +220,17 @@ class _Board:
         for name, cells in rows.items():
             table.add_row(Text(_end_of(one_line(name), max(room, _NAME_CELLS))), *cells)
         broken = f", {self._broken} broken" if self._broken else ""
-        return Group(table, Text(f"{self._finished} of {len(self._epochs)} runs finished{broken}", "bold"))
+        finished = f"{len(self._ended) - self._broken} of {len(self._epochs)} runs finished{broken}"
+        return Group(table, Text(finished + self._left(reached), "bold"))
+
+    def _left(self, reached: dict[str, int]) -> str:
+        """Tells how long it will take, from the epochs that were made so far."""
+        done = {**{name: self._epochs[name] for name in self._ended}, **reached}
+        made = sum(epochs - self._found[name] for name, epochs in done.items())
+        if made <= 0:
+            return ""
+        left = sum(self._epochs.values()) - sum(done.values())
+        return f", about {_duration((time.monotonic() - self._since) * left / made)} left"
 
 
 def _end_of(name: str, cells: int) -> str:

@@ -85,10 +85,10 @@ def test_the_line_of_a_run_stands_above_the_table(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize("columns", [36, 40, 60, 80])
 def test_a_narrow_terminal_cuts_names_and_no_numbers(columns: int, tmp_path: Path) -> None:
     (tmp_path / LAST).touch()
-    (tmp_path / METRICS).write_text('{"validation_accuracy": 0.25}\n' * 7)
+    (tmp_path / METRICS).write_text('{"epoch": 1, "validation_accuracy": 0.25}\n' * 7)
     screen = Console(width=columns)
     names = [f"prune=0.25,lock=0.25,sparsity=0.5,seed={seed}" for seed in (10, 11)]
-    board = _Board(dict.fromkeys(names, 100), 3, screen)
+    board = _Board(dict.fromkeys([*names, "done"], 100), ["done"], screen)
     for name in names:
         board.begin(Task(Point(name, "search", {}, {}), tmp_path))
     with screen.capture() as drawn:
@@ -101,4 +101,36 @@ def test_a_narrow_terminal_cuts_names_and_no_numbers(columns: int, tmp_path: Pat
         assert name.endswith(shown.removeprefix("\u2026"))
         assert shown.endswith(name[-10:])
         assert (shown == name) == (columns >= 80)
-    assert last == "3 of 2 runs finished"
+    assert last == "1 of 3 runs finished"
+
+
+def test_the_time_left_is_that_of_the_epochs_to_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    screen = Console(width=80)
+    board = _Board(dict.fromkeys(("done", "went on", "new", "broken", "waits"), 10), ["done"], screen)
+    tasks = {name: Task(Point(name, "search", {}, {}), tmp_path / name) for name in ("went on", "new", "broken")}
+
+    def epochs(name: str, count: int) -> None:
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / LAST).touch()
+        (tmp_path / name / METRICS).write_text('{"epoch": 1, "validation_accuracy": 0.25}\n' * count)
+
+    def told() -> str:
+        with screen.capture() as drawn:
+            screen.print(board.drawn())
+        return drawn.get().splitlines()[-1]
+
+    epochs("went on", 6)
+    board.begin(tasks["went on"])
+    now[0] += 60
+    assert told() == "1 of 5 runs finished"  # no epoch yet to tell by
+    epochs("went on", 8)
+    assert told() == "1 of 5 runs finished, about 16 min 00 s left"  # 2 in a minute; 2, 10, 10 and 10 are left
+    board.end(tasks["went on"], broken=False)
+    board.begin(tasks["broken"])
+    board.end(tasks["broken"], broken=True)
+    board.begin(tasks["new"])
+    epochs("new", 6)
+    now[0] += 60
+    assert told() == "2 of 5 runs finished, 1 broken, about 2 min 48 s left"  # 10 in two minutes, 14 are left
