@@ -131,7 +131,8 @@ def fixed_classes(name: str) -> tuple[str, ...]:
     families = {family.name: family.classes for family in planetoid.FAMILIES.values()}
     known = {
         "cifar10": cifar.CIFAR10_CLASSES,
-        **dict.fromkeys(("digits", "digits-graph"), digits.CLASSES),
+        "digits": digits.CLASSES,
+        "digits-graph": digits.CLASSES,
         "ogbn-arxiv": ogb.CLASSES,
         **families,
     }

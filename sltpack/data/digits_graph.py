@@ -1,7 +1,8 @@
-"""The digits that come with sltpack as a graph: for first steps with networks for graphs, without a download.
+"""The digits that come with sltpack as a graph: for networks for graphs, without a download.
 
-A node is an image, its features are the 64 grey values, and it is joined with the images that look most like it. So a
-graph of the usual kind, in which neighbours mostly share a class, comes from files that are in the package already.
+A node is an image, its features are the 64 pixels, and its neighbours the images that look most like it. 97 % of the
+edges join two images of one digit. There is nothing in it that the pixels do not say: it is for first steps, tests and
+small sweeps, not for comparisons with other data.
 """
 
 from __future__ import annotations
@@ -11,74 +12,66 @@ from numpy.typing import NDArray
 
 from . import digits
 from .graphs import connect, make_graph, make_parts
-from .images import Images
 from .labelled import DataSet
 
-NEAREST = 8
-"""Images that each is joined with; it has more neighbours where it is among the nearest of others."""
+NAME = "digits-graph"
+NEAREST = 5
+"""How many images each image is joined with; it has more neighbours where it is among the nearest of others."""
 TRAIN = 200
-"""Nodes that train: the first of the digits' training images, about 20 of a class, as in the Planetoid data sets."""
+"""Nodes that train: 20 for each class on average, as Planetoid has them exactly."""
 VALIDATION = 500
-"""Nodes that validate: those after them, as in the Planetoid data sets."""
+"""Nodes that validate, as in Planetoid."""
 _BLOCK = 256
-"""Images whose distances to all others are in memory at a time, some 10 MB."""
+"""Images whose distances to all others are in memory at once: 10 MB with their order."""
 
 
 def load() -> DataSet:
-    """Makes the graph.
+    """Makes the graph: two images are joined where one of them is among the `NEAREST` nearest of the other.
 
-    The nodes are the digits' training images and then their test images, each part in its order. An edge joins two
-    images of which one is among the `NEAREST` nearest ones of the other (`nearest`).
+    The nodes are the 1437 training images of the digits in their order, then the 360 test images. The first `TRAIN`
+    train, the next `VALIDATION` validate, the test images test; the other training images are in no part.
 
     Returns:
-        The graph's training, validation and test nodes; the test nodes are the test images of the digits, and the
-        training images after those that train and validate are in no part.
+        The graph's training, validation and test nodes; the features are pixels in 0..1.
     """
-    images = digits.load()
-    parts = _images(images.train), _images(images.test)
-    pixels = np.concatenate([part.pixels.numpy().reshape(len(part), -1) for part in parts])
-    labels = np.concatenate([part.labels.numpy() for part in parts])
-    count, others = len(pixels), nearest(pixels, NEAREST)
-    edges = np.stack([np.repeat(np.arange(count), NEAREST), others.reshape(-1)])
-    neighbours = connect(edges, count, "digits-graph")
-    features = pixels.astype(np.float32) / np.float32(255)
-    graph = make_graph(features, labels, neighbours, digits.CLASSES, "digits-graph")
-    places = np.arange(count)
-    nodes = {
-        "train": places[:TRAIN],
-        "validation": places[TRAIN : TRAIN + VALIDATION],
-        "test": places[len(images.train) :],
+    train, test = digits.read()
+    pixels = np.concatenate([images.pixels.numpy().reshape(len(images), -1) for images in (train, test)])
+    labels = np.concatenate([images.labels.numpy() for images in (train, test)])
+    numbers = np.arange(len(pixels))
+    edges = np.stack([np.repeat(numbers, NEAREST), find_nearest(pixels, NEAREST).reshape(-1)])
+    neighbours = connect(edges, len(pixels), NAME)
+    graph = make_graph(pixels.astype(np.float32) / 255, labels, neighbours, digits.CLASSES, NAME)
+    parts = {
+        "train": numbers[:TRAIN],
+        "validation": numbers[TRAIN : TRAIN + VALIDATION],
+        "test": numbers[len(train) :],
     }
-    return make_parts(graph, nodes, dict.fromkeys(nodes, "digits-graph"), "digits-graph")
+    return make_parts(graph, parts, dict.fromkeys(parts, NAME), NAME)
 
 
-def nearest(pixels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-    """Finds the images that look most like each image: those with the smallest sum of squared differences.
+def find_nearest(pixels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+    """Finds the images nearest to each image, by the sum of the squared differences of their pixels.
 
-    Distances are whole numbers and of two images as far away the one with the smaller number is nearer, so that every
-    machine finds the same ones.
+    Distances are whole numbers, and of two images equally far away the one that comes first is nearer, so that every
+    machine finds the same.
 
     Args:
-        pixels: uint8 [n, F], F at most 128.
-        count: how many of the n - 1 others.
+        pixels: uint8 [n, F], of at most 128 pixels.
+        count: how many others are wanted of each image, from 1 to n - 1.
 
     Returns:
-        Their numbers, int64 [n, count], in ascending order.
+        Their places, int64 [n, count], in ascending order.
     """
-    # Every product and sum below is a whole number of at most 128 * 255 ** 2 < 2 ** 23, or 2 ** 24 for two of them,
-    # so float32 has each exactly, in whatever order a matrix product sums; it is many times as fast as one of integers.
+    # A matrix product in float32 is many times as fast as one in integers, and as exact: 128 * 255 ** 2 is below
+    # 2 ** 23, so every sum, in whatever order, and every distance is a whole number that float32 has.
     values = pixels.astype(np.float32)
-    squares = (values * values).sum(1)
+    squares = np.square(values).sum(1)
     numbers = np.arange(len(values))
     found = []
-    for block in np.split(numbers, range(_BLOCK, len(numbers), _BLOCK)):
-        distances = squares[block, None] + squares - 2 * (values[block] @ values.T)
-        keys = distances.astype(np.int64) * len(numbers) + numbers  # no two alike, and so one order
-        keys[np.arange(len(block)), block] = np.iinfo(np.int64).max  # no image is next to itself
-        found.append(np.sort(np.argpartition(keys, count - 1, axis=1)[:, :count], axis=1))
+    for start in range(0, len(values), _BLOCK):
+        block = numbers[start : start + _BLOCK]
+        distances = squares[block, None] + squares - 2 * (values[block] @ values.T)  # (block, n)
+        order = distances.astype(np.int64) * len(values) + numbers  # (block, n), each number once in a row
+        order[np.arange(len(block)), block] = np.iinfo(np.int64).max  # no image is its own neighbour
+        found.append(np.sort(np.argpartition(order, count - 1)[:, :count]))
     return np.concatenate(found)
-
-
-def _images(part: object) -> Images:
-    assert isinstance(part, Images)
-    return part
