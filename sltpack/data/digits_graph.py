@@ -40,7 +40,7 @@ def load() -> DataSet:
     numbers = np.arange(len(pixels))
     edges = np.stack([np.repeat(numbers, NEAREST), find_nearest(pixels, NEAREST).reshape(-1)])
     neighbours = connect(edges, len(pixels), NAME)
-    graph = make_graph(pixels.astype(np.float32) / 255, labels, neighbours, digits.CLASSES, NAME)
+    graph = make_graph(np.divide(pixels, 255, dtype=np.float32), labels, neighbours, digits.CLASSES, NAME)
     parts = {
         "train": numbers[:TRAIN],
         "validation": numbers[TRAIN : TRAIN + VALIDATION],
