@@ -27,7 +27,8 @@ PATH = _NamedPath(path_type=Path)
 
 
 DATA = (
-    "cifar10, cifar100, digits, folder:PATH, imagenet:PATH or a graph: cora, citeseer, pubmed, ogbn-arxiv, graph:PATH"
+    "cifar10, cifar100, digits, folder:PATH, imagenet:PATH or a graph: "
+    "digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH"
 )
 
 

@@ -29,7 +29,7 @@ __all__ = [
     "unlabelled",
 ]
 
-GRAPHS = ("cora", "citeseer", "pubmed", "ogbn-arxiv", "graph:PATH")
+GRAPHS = ("digits-graph", "cora", "citeseer", "pubmed", "ogbn-arxiv", "graph:PATH")
 """The names of graphs; PATH is a safetensors file."""
 NAMES = ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH", *GRAPHS)
 """The names that `load` knows; the first PATH is a folder with one folder of images for each class, the second one as
@@ -55,7 +55,7 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None,
         RequestError: the name is unknown, or an argument makes no sense for this data set.
         DataError: the data set is missing, incomplete or damaged.
     """
-    from . import cifar, digits, folders, graph_files, imagenet, ogb, planetoid
+    from . import cifar, digits, digits_graph, folders, graph_files, imagenet, ogb, planetoid
 
     require_known(name)
     kind, _, path = name.partition(":")
@@ -78,6 +78,8 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None,
         return planetoid.load(planetoid.FAMILIES[name], data_dir)
     if name == "ogbn-arxiv":
         return ogb.load(data_dir)
+    if name == "digits-graph":
+        return digits_graph.load()
     return digits.load() if name == "digits" else cifar.load(cifar.FAMILIES[name], data_dir)
 
 
@@ -127,7 +129,13 @@ def fixed_classes(name: str) -> tuple[str, ...]:
     from . import cifar, digits, ogb, planetoid
 
     families = {family.name: family.classes for family in planetoid.FAMILIES.values()}
-    known = {"cifar10": cifar.CIFAR10_CLASSES, "digits": digits.CLASSES, "ogbn-arxiv": ogb.CLASSES, **families}
+    known = {
+        "cifar10": cifar.CIFAR10_CLASSES,
+        "digits": digits.CLASSES,
+        "digits-graph": digits.CLASSES,
+        "ogbn-arxiv": ogb.CLASSES,
+        **families,
+    }
     return known.get(name, ())
 
 

@@ -28,10 +28,15 @@ def load() -> DataSet:
     Returns:
         1437 training and 360 test images, each [8, 8, 1].
     """
+    return DataSet(*read())
+
+
+def read() -> tuple[Images, Images]:
+    """Reads the training and the test images, as `load` does."""
     with resources.files(__package__).joinpath("digits.npz").open("rb") as stream:
         stored = np.load(stream, allow_pickle=False)
-        parts = [_images(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "test")]
-    return DataSet(*parts)
+        train, test = (_images(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "test"))
+    return train, test
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:

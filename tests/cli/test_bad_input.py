@@ -153,7 +153,7 @@ def test_wrong_calls_of_infer(packed: Path, tmp_path: Path) -> None:
     assert refusal("infer", packed, "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "digits", "--image", "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "mnist", status=2) == (
-        "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found mnist; choose one of them"
+        "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found mnist; choose one of them"
     )
 
 

@@ -462,7 +462,8 @@ def test_the_registry_knows_every_name(tmp_path: Path, monkeypatch: pytest.Monke
         assert len(registry.load(family.name, tmp_path).train.classes) == family.classes
     assert registry.load("digits").train.shape == (1, 8, 8)
     assert registry.NAMES[:5] == ("cifar10", "cifar100", "digits", "folder:PATH", "imagenet:PATH")
-    assert registry.NAMES[5:] == registry.GRAPHS == ("cora", "citeseer", "pubmed", "ogbn-arxiv", "graph:PATH")
+    assert registry.NAMES[5:] == registry.GRAPHS
+    assert registry.GRAPHS == ("digits-graph", "cora", "citeseer", "pubmed", "ogbn-arxiv", "graph:PATH")
     assert [name for name in registry.NAMES if registry.is_graph(name)] == list(registry.GRAPHS)
     with pytest.raises(DataError):
         registry.load(f"folder:{tmp_path / 'none'}", image_size=8)
@@ -474,17 +475,17 @@ def test_the_registry_knows_every_name(tmp_path: Path, monkeypatch: pytest.Monke
         (
             "mnist",
             {},
-            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found mnist; choose one of them",
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found mnist; choose one of them",
         ),
         (
             "",
             {},
-            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found nothing; choose one of them",
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found nothing; choose one of them",
         ),
         (
             "folder:",
             {},
-            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found folder:; choose one of them",
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found folder:; choose one of them",
         ),
         (
             "cifar10",
