@@ -72,7 +72,7 @@ def table_of(section: Section) -> tuple[list[str], list[list[str]]]:
     """
     other = [name for name in telling([group.traits for group in section.groups]) if name not in _FROZEN]
     columns = [name.replace("_", " ") for name in other]
-    head = [*columns, "k", "p", "l", "f", "search space", "test accuracy", "bits", "runs"]
+    head = [*columns, "k", "p", "l", "f", "test accuracy", "bits", "search space", "runs"]
     return head, [_row(group, other) for group in section.groups]
 
 
@@ -83,9 +83,9 @@ def _row(group: Group, names: Sequence[str]) -> list[str]:
     return [
         *(told(name, group.traits.get(name)) or MISSING for name in names),
         *(MISSING if share is None else f"{share:.3g}" for share in (*shares, frozen)),
-        MISSING if shares[0] is None else f"{group.searched:,.0f}",
         f"{100 * group.accuracy:.2f}{deviation} %",
         MISSING if group.bits is None else f"{group.bits:,.0f}",
+        MISSING if shares[0] is None else f"{group.searched:,.0f}",
         str(len(group.runs)),
     ]
 
