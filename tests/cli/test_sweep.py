@@ -285,8 +285,40 @@ def test_the_plans_of_the_package_say_what_their_commands_take(name: str) -> Non
     points = points_of(found)
     assert found.about
     requests = [command._request(name, point) for point in points]
-    assert name.endswith("-small") == all(request.data_name == "digits" for request in requests)
-    assert len(points) <= (40 if name.endswith("-small") else 500)
+    assert name.endswith("-small") == all(request.data_name in ("digits", "digits-graph") for request in requests)
+    assert len(points) <= (60 if name.endswith("-small") else 500)
+
+
+@pytest.mark.parametrize("name", [name for name in plans.names() if not name.endswith("-small")])
+def test_the_small_form_of_a_plan_varies_what_the_plan_does(name: str) -> None:
+    from sltpack.sweep.plan import read
+    from sltpack.sweep.points import Point, points_of
+
+    def varied(points: Sequence[Point]) -> set[str]:
+        names = {option for point in points for option in point.options}
+        return {option for option in names if len({point.options.get(option) for point in points}) > 1}
+
+    full, small = (points_of(read(form, command._commands())) for form in (name, f"{name}-small"))
+    assert varied(full) <= varied(small)
+    assert {point.command for point in full} == {point.command for point in small}
+    assert {point.options["model"] for point in full} - {point.options["model"] for point in small} <= {"resnet18"}
+    assert len({point.options["seed"] for point in small}) >= 2  # or there is no deviation over seeds
+    assert len({(point.options["recipe"], point.options["epochs"]) for point in small}) == 1
+
+
+def test_every_point_of_the_small_positions_has_something_to_choose() -> None:
+    from sltpack.sweep.plan import read
+    from sltpack.sweep.points import points_of
+
+    every = [point.options for point in points_of(read("paper:positions", command._commands()))]
+    points = [point.options for point in points_of(read("paper:positions-small", command._commands()))]
+    places = ("prune", "lock")
+    assert {tuple(options[place] for place in places) for options in points} == {
+        tuple(options[place] for place in places) for options in every
+    }
+    for options in points:
+        prune, lock, sparsity = (float(options[name]) for name in (*places, "sparsity"))
+        assert sparsity not in (prune, 1 - lock)
 
 
 # What a real stop leaves.
