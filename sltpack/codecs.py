@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from . import payloads
-from .errors import damaged
+from .errors import RequestError, damaged
 from .header import Source
 from .rans import Rans
 from .supermask import Supermask
@@ -69,7 +69,14 @@ def encode(codec: str, supermask: Supermask, source: Source) -> tuple[str, bytes
 
     Returns:
         The codec's name, and the bytes of the file's tensor `supermask`.
+
+    Raises:
+        RequestError: there is no such codec.
     """
+    if codec not in (AUTO, *_BY_NAME):
+        raise RequestError(
+            "--codec", expected=" or ".join((AUTO, *_BY_NAME)), found=repr(codec), remedy="choose one of these"
+        )
     if codec != AUTO:
         return codec, _BY_NAME[codec].encode(supermask, source)
     written = {name: each.encode(supermask, source) for name, each in _BY_NAME.items()}

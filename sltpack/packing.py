@@ -79,7 +79,7 @@ def pack(
         What was written.
 
     Raises:
-        RequestError: the file exists, or there is no such checkpoint.
+        RequestError: the file exists, or there is no such checkpoint or codec.
         FormatError: the checkpoint is damaged, or not sltpack's.
         OutputError: the file cannot be written, or does not give the weights again.
     """

@@ -120,6 +120,9 @@ class Ticket:
 
         Returns:
             The container, to be written by `sltpack.container.encode`.
+
+        Raises:
+            RequestError: there is no such codec.
         """
         buffers = self._file_buffers()
         told = {containers.FINGERPRINT: containers.fingerprint(buffers)} if buffers else {}
@@ -350,7 +353,7 @@ def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, c
         codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
 
     Raises:
-        RequestError: the file exists and `force` is not set.
+        RequestError: the file exists and `force` is not set, or there is no such codec.
         OutputError: the file cannot be written, or does not give the ticket's weights again.
     """
 

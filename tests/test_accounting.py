@@ -29,7 +29,7 @@ def container_of(
     masks = [
         random.random(layer.searched) < density for layer, density in zip(source.layers, (0.1, 0.5, 1.0), strict=True)
     ]
-    buffers = {"norm.mean": np.zeros(8, np.float32), "norm.variance": np.ones((2, 4), np.float16)}
+    buffers = {"nörm.mean": np.zeros(8, np.float32), "norm.variance": np.ones((2, 4), np.float16)}
     return Ticket.create(source, masks, buffers, about or {}).to_container(codec)
 
 

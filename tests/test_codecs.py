@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sltpack import codecs, header, payloads, rans
 from sltpack.accounting import entropy_bits
-from sltpack.errors import FormatError
+from sltpack.errors import FormatError, RequestError
 from sltpack.header import CODECS, THRESHOLD_ONE, Layer, ModelSpec, Ratios, Seeds, Source
 from sltpack.streams import WEIGHTS, Stream
 from sltpack.supermask import Supermask
@@ -157,6 +157,17 @@ def test_auto_takes_raw_where_nothing_is_gained() -> None:
     supermask, source = taken([[], [True, True]])
     assert codecs.encode("auto", supermask, source) == ("raw", b"\3")
     assert codecs.encode("rans", supermask, source) == ("rans", b"\0\0")  # no lanes
+    supermask, source = taken([[position == 40 for position in range(73)]])
+    assert {len(codecs.encode(name, supermask, source)[1]) for name in CODECS} == {10}
+    assert codecs.encode("auto", supermask, source)[0] == "raw"
+
+
+def test_an_unknown_codec_is_told() -> None:
+    supermask, source = taken([[True, False]])
+    with pytest.raises(
+        RequestError, match=r"^--codec: expected auto or raw or rans, found 'zip'; choose one of these$"
+    ):
+        codecs.encode("zip", supermask, source)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +179,9 @@ def test_auto_takes_raw_where_nothing_is_gained() -> None:
         (10_000, 5000, payloads.RAW),
         (10_000, 5027, payloads.RAW),
         (10_000, 4973, payloads.RAW),
+        (181, 90, payloads.RAW),  # 181 * 1 <= 181
+        (181, 89, payloads.CODED),
+        (180, 89, payloads.CODED),
         (10_000, 5028, payloads.CODED),
         (10_000, 4972, payloads.CODED),
         (2**32, 2135619098, payloads.RAW),

@@ -77,6 +77,26 @@ def test_limits_of_the_layers() -> None:
     assert f"0 <= T_p <= T_f <= 2^{header.THRESHOLD_ONE.bit_length() - 1}" in PAGE
 
 
+def test_what_names_do_not_have() -> None:
+    assert "1 to 256 code points, none of them white space (Unicode's White_Space) or in\nU+0000 to U+001F" in PAGE
+    white_space = {
+        *range(9, 14),
+        0x20,
+        0x85,
+        0xA0,
+        0x1680,
+        *range(0x2000, 0x200B),
+        0x2028,
+        0x2029,
+        0x202F,
+        0x205F,
+        0x3000,
+    }
+    refused = {point for point in range(2**16) if not header.NAME.fullmatch(chr(point))}
+    assert refused == white_space | {*range(0x20), 0x7F}
+    assert [bool(header.NAME.fullmatch("n" * length)) for length in (0, 1, 256, 257)] == [False, True, True, False]
+
+
 def test_tensors() -> None:
     rows = {name.strip("`"): dtype for name, dtype, *_ in table("tensor")}
     assert rows == {"buffer.NAME": " or ".join(container.ITEM_SIZES), "supermask": "U8"}

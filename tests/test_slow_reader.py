@@ -7,7 +7,7 @@ import importlib.util
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,15 +118,26 @@ def test_both_readers_find_the_same_bits(ticket: Ticket) -> None:
         compare(Ticket.from_container(container.decode(data), "test"), data)
 
 
-def test_both_readers_find_the_same_bits_at_every_density() -> None:
-    """One layer of 1,000 searched weights for each, so that its blocks are coded in up to four steps."""
-    ones = (0, 1, 2, 7, 50, 124, 126, 300, 497, 498, 500, 503, 800, 990, 999, 1000)
-    layers = freezing.freeze(5, [f"layer{n}" for n in ones], [(20, 50)] * len(ones), [Counts(0, 0)] * len(ones))
+def assert_layers_are_read_by_both(length: int, ones: Sequence[int]) -> None:
+    """One layer of so many searched weights for each number of ones."""
+    layers = freezing.freeze(5, [f"layer{n}" for n in ones], [(length, 1)] * len(ones), [Counts(0, 0)] * len(ones))
     source = Source(ModelSpec("example", {}), "skc", "layer", Seeds(4, 5), Ratios("epl", 0.0, 0.0), layers)
     random = np.random.default_rng(6)
-    masks = [random.permutation(1000) < kept for kept in ones]
+    masks = [random.permutation(length) < kept for kept in ones]
     ticket = Ticket.create(source, masks, {}, {})
     compare(ticket, container.encode(ticket.to_container("rans")))
+
+
+def test_both_readers_find_the_same_bits_at_every_density() -> None:
+    """Blocks are coded in up to four steps; with 125 ones, the share of zeros is 7/8 itself, which is not yet sparse."""
+    ones = (0, 1, 2, 7, 50, 124, 125, 126, 300, 497, 498, 500, 503, 800, 875, 876, 990, 999, 1000)
+    assert_layers_are_read_by_both(1000, ones)
+
+
+@pytest.mark.parametrize("length", [*range(1, 10), 16, 17, 63, 64, 65])
+def test_both_readers_find_the_same_bits_of_short_layers(length: int) -> None:
+    """At 64, the string that tells which blocks are not empty can be a block itself, and sparse."""
+    assert_layers_are_read_by_both(length, range(length + 1))
 
 
 @pytest.mark.parametrize("scale", ["none", "layer", "global"])
