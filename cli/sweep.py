@@ -12,6 +12,7 @@ from sltpack.errors import RequestError, SltpackError
 from . import options, search, train
 
 if TYPE_CHECKING:
+    from sltpack.sweep.executors import Executor
     from sltpack.sweep.plan import Option
     from sltpack.sweep.points import Point
     from sltpack.sweep.requests import Request
@@ -38,6 +39,13 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs are made side by side."
 )
+@click.option(
+    "--ray",
+    "address",
+    metavar="ADDRESS",
+    help="Make the runs on a cluster of Ray: HOST:PORT of its head, auto for the one that this machine is a node of, "
+    "local for one of this machine alone. Each run takes OMP_NUM_THREADS CPUs, or one, and a GPU where it uses one.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the points and what they will cost, and run none.")
 @click.option(
     "--set",
@@ -48,7 +56,15 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
     help="What an option is instead of what the plan says; [1, 2] becomes an axis. Can be given more than once.",
 )
 @options.json_option()
-def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: dict[str, str], as_json: bool) -> None:
+def command(
+    plan: str,
+    output: Path | None,
+    jobs: int,
+    address: str | None,
+    dry_run: bool,
+    changes: dict[str, str],
+    as_json: bool,
+) -> None:
     """Make every run of a plan: searches and trainings over whole ranges of their options.
 
     PLAN is a TOML file that names what is fixed and what varies, or a plan of the package: paper:positions,
@@ -61,9 +77,9 @@ def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: d
       sltpack sweep paper:positions-small -o runs/positions
       sltpack sweep mine.toml --dry-run
       sltpack sweep mine.toml -o runs/mine --jobs 2
+      sltpack sweep mine.toml -o /shared/runs/mine --ray auto
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
-    from sltpack.sweep.executors import Local
     from sltpack.sweep.plan import read, value_of
     from sltpack.sweep.points import points_of
     from sltpack.sweep.sweeps import sweep_of
@@ -72,12 +88,30 @@ def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: d
 
     if output is None and not dry_run:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    executor = _executor(jobs, address)
     found = read(plan, _commands(), {option: value_of(text) for option, text in changes.items()})
     sweep = sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
     if dry_run or output is None:
-        show_costs(sweep, output, Local(jobs), as_json)
+        show_costs(sweep, output, executor.threads(), jobs, as_json)
     else:
-        show_runs(sweep, output, Local(jobs), as_json)
+        show_runs(sweep, output, executor, as_json)
+
+
+def _executor(jobs: int, address: str | None) -> Executor:
+    """Gives what makes the runs: a cluster where one is named, otherwise this machine."""
+    from sltpack.sweep.cluster import Cluster
+    from sltpack.sweep.executors import Local
+
+    if address is None:
+        return Local(jobs)
+    if jobs != 1:
+        raise RequestError(
+            "--jobs",
+            expected="none with --ray, whose cluster says how many runs there is room for",
+            found=f"{jobs}",
+            remedy="leave one of them out",
+        )
+    return Cluster(address)
 
 
 def _commands() -> dict[str, dict[str, Option]]:
