@@ -24,7 +24,7 @@ from .output import console
 if TYPE_CHECKING:
     from sltpack.results import Result
     from sltpack.sweep.costs import Cost
-    from sltpack.sweep.executors import Executor, Local, Task
+    from sltpack.sweep.executors import Executor, Task
     from sltpack.sweep.points import Point
     from sltpack.sweep.sweeps import Sweep
 
@@ -36,13 +36,14 @@ _LEFT_OUT = 3
 """Points that cannot exist, of which a sweep tells the reason before it begins."""
 
 
-def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) -> None:
+def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int, as_json: bool) -> None:
     """Prints the points of a sweep and what they will cost.
 
     Args:
         sweep: the sweep.
         folder: of its runs, where one was named; what is done there costs nothing.
-        here: what would make the runs.
+        threads: of each run; None leaves them to torch.
+        jobs: how many would be made side by side.
         as_json: whether to print an object.
     """
     from sltpack.progress import bar
@@ -53,7 +54,7 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
     done = {} if folder is None else finished(sweep, folder)
     runs = [run for run in sweep.runs if run.point.name not in done]
     with bar("timing", len(runs)) as timing:
-        costs = costs_of(sweep.where, runs, here.threads(), timing.advance)
+        costs = costs_of(sweep.where, runs, threads, timing.advance)
     rows = []
     by_name = {run.point.name: cost for run, cost in zip(runs, costs, strict=True)}
     for run in sweep.runs:
@@ -64,7 +65,7 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
     seconds = sum(row.seconds for row in rows)
     if as_json:
         told = {"plan": sweep.where, "points": [row.told() for row in rows], "left_out": _left_out(sweep)}
-        click.echo(json.dumps({**told, "seconds": seconds, "jobs": here.jobs}))
+        click.echo(json.dumps({**told, "seconds": seconds, "jobs": jobs}))
         return
     _print_left_out(sweep)
     table = _table("run", "state", right=("epochs", "steps", "a step", "time"))
@@ -72,8 +73,8 @@ def show_costs(sweep: Sweep, folder: Path | None, here: Local, as_json: bool) ->
         table.add_row(*row.cells())
     console().print(table)
     alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], here.jobs))
-    click.echo(f"{alone}, about {together} with {here.jobs} side by side" if here.jobs > 1 else alone)
+    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
+    click.echo(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone)
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sltpack.errors import RequestError, SltpackError
+from sltpack.errors import RequestError, SltpackError, one_line
 
 from . import options, search, train
 
 if TYPE_CHECKING:
+    from sltpack.sweep.executors import Executor
     from sltpack.sweep.plan import Option
     from sltpack.sweep.points import Point
     from sltpack.sweep.requests import Request
+    from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
 _OF_THE_SWEEP = ("output", "resume", "json", "help")
@@ -33,10 +35,17 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
 
 
 @click.command("sweep")
-@click.argument("plan", metavar="PLAN")
+@click.argument("plans", metavar="PLAN...", nargs=-1, required=True)
 @click.option("-o", "--output", type=options.PATH, help="The folder for the runs, a folder each; made where missing.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs are made side by side."
+)
+@click.option(
+    "--ray",
+    "address",
+    metavar="ADDRESS",
+    help="Make the runs on a cluster of Ray: HOST:PORT of its head, auto for the one that this machine is a node of, "
+    "local for one of this machine alone. Each run takes OMP_NUM_THREADS CPUs, or one, and a GPU where it uses one.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the points and what they will cost, and run none.")
 @click.option(
@@ -48,36 +57,99 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
     help="What an option is instead of what the plan says; [1, 2] becomes an axis. Can be given more than once.",
 )
 @options.json_option()
-def command(plan: str, output: Path | None, jobs: int, dry_run: bool, changes: dict[str, str], as_json: bool) -> None:
+def command(
+    plans: tuple[str, ...],
+    output: Path | None,
+    jobs: int,
+    address: str | None,
+    dry_run: bool,
+    changes: dict[str, str],
+    as_json: bool,
+) -> None:
     """Make every run of a plan: searches and trainings over whole ranges of their options.
 
     PLAN is a TOML file that names what is fixed and what varies, or a plan of the package: paper:positions,
     paper:sparsity, paper:width, paper:size, paper:table, and each of them with -small behind it, for minutes on two
     cores instead of days on a GPU. Every point is a run in its own folder. The same command goes on after any stop:
-    what is finished is skipped, what is broken repeated.
+    what is finished is skipped, what is broken repeated. Of several plans each has its own folder, by its name.
 
     \b
     Examples:
       sltpack sweep paper:positions-small -o runs/positions
+      sltpack sweep paper:width-small paper:size-small -o runs --jobs 2
       sltpack sweep mine.toml --dry-run
       sltpack sweep mine.toml -o runs/mine --jobs 2
+      sltpack sweep mine.toml -o /shared/runs/mine --ray auto
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
-    from sltpack.sweep.executors import Local
-    from sltpack.sweep.plan import read, value_of
-    from sltpack.sweep.points import points_of
-    from sltpack.sweep.sweeps import sweep_of
+    from sltpack.sweep.sweeps import Stopped
 
     from .output_sweep import show_costs, show_runs
 
     if output is None and not dry_run:
         raise click.UsageError("Missing option '-o' / '--output'.")
+    executor = _executor(jobs, address)
+    folders = _folders(plans, output)
+    sweeps = [_sweep(plan, changes) for plan in plans]
+    broken: list[SltpackError] = []
+    for sweep, folder in zip(sweeps, folders, strict=True):
+        if len(sweeps) > 1 and not as_json:
+            click.echo(one_line(sweep.where))
+        if dry_run or folder is None:
+            show_costs(sweep, folder, executor.threads(), jobs, as_json)
+            continue
+        try:
+            show_runs(sweep, folder, executor, as_json)
+        except Stopped:
+            raise
+        except SltpackError as error:  # stops no other plan
+            broken.append(error)
+    if broken:
+        raise broken[0]
+
+
+def _folders(plans: tuple[str, ...], output: Path | None) -> list[Path | None]:
+    """Gives the folder for the runs of each plan: the one that was named, or one in it for each of several plans."""
+    if output is None:
+        return [None] * len(plans)
+    if len(plans) == 1:
+        return [output]
+    from sltpack.sweep.plans import name_of
+
+    names = [name_of(plan) for plan in plans]
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(
+                name, expected="plans of different names", found="two of this name", remedy="sweep them one by one"
+            )
+    return [output / name for name in names]
+
+
+def _sweep(plan: str, changes: dict[str, str]) -> Sweep:
+    """Reads a plan and the data of its points."""
+    from sltpack.sweep.plan import read, value_of
+    from sltpack.sweep.points import points_of
+    from sltpack.sweep.sweeps import sweep_of
+
     found = read(plan, _commands(), {option: value_of(text) for option, text in changes.items()})
-    sweep = sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
-    if dry_run or output is None:
-        show_costs(sweep, output, Local(jobs), as_json)
-    else:
-        show_runs(sweep, output, Local(jobs), as_json)
+    return sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
+
+
+def _executor(jobs: int, address: str | None) -> Executor:
+    """Gives what makes the runs: a cluster where one is named, otherwise this machine."""
+    from sltpack.sweep.cluster import Cluster
+    from sltpack.sweep.executors import Local
+
+    if address is None:
+        return Local(jobs)
+    if jobs != 1:
+        raise RequestError(
+            "--jobs",
+            expected="none with --ray, whose cluster says how many runs there is room for",
+            found=f"{jobs}",
+            remedy="leave one of them out",
+        )
+    return Cluster(address)
 
 
 def _commands() -> dict[str, dict[str, Option]]:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Any, Protocol
 
-from ..errors import one_line, require_positive
+from ..errors import require_positive
 from ..results import TICKET
 from ..search import BEST
 from .points import Point
-
-_LOOK_EVERY = 0.05
-"""Seconds between two looks at the running processes."""
-_PATIENCE = 30.0
-"""Seconds that a run has to write what it found when it is stopped."""
-_MARK = "Error: "
-"""What stands in front of the line that a command fails with."""
-_THREADS = "OMP_NUM_THREADS"
+from .processes import LOOK_EVERY, THREADS, Process, stop
 
 
 @dataclass(frozen=True)
@@ -48,6 +35,10 @@ class Task:
         if self.point.command != "search":
             return [run]
         return [run, ["pack", str(self.folder / BEST), f"--output={self.folder / TICKET}", "--force"]]
+
+    def told(self) -> dict[str, Any]:
+        """Gives what the process of the run reads."""
+        return {"folder": str(self.folder), "commands": self.commands()}
 
 
 @dataclass(frozen=True)
@@ -74,11 +65,17 @@ class Executor(Protocol):
 
         Args:
             tasks: the runs.
-            begun: called when one begins.
+            begun: called when one begins, and each time that it begins again.
 
         Yields:
             How each of them ended; one that fails stops no other.
+
+        Raises:
+            SltpackError: runs cannot be made here, or no longer.
         """
+
+    def threads(self) -> int | None:
+        """Gives the threads of each run; None leaves them to torch, or to what the user said."""
 
 
 @dataclass(frozen=True)
@@ -99,96 +96,30 @@ class Local:
 
     def run(self, tasks: Sequence[Task], begun: Callable[[Task], None]) -> Generator[Outcome, None, None]:
         """Makes runs, the first ones first."""
-        waiting, running = list(reversed(tasks)), list[_Process]()
+        waiting, running = list(reversed(tasks)), dict[Process, Task]()
         environment = self.environment()
         try:
             while waiting or running:
                 while waiting and len(running) < self.jobs:
-                    running.append(_Process(waiting.pop(), environment))
-                    begun(running[-1].task)
+                    task = waiting.pop()
+                    running[Process("worker", task.told(), environment)] = task
+                    begun(task)
                 ended = [process for process in running if process.ended]
                 for process in ended:
-                    running.remove(process)
-                    yield process.outcome()
+                    yield Outcome(running.pop(process), process.fault())
                 if not ended:
-                    time.sleep(_LOOK_EVERY)
+                    time.sleep(LOOK_EVERY)
         finally:
-            _stop(running)
+            stop(list(running))
 
     def environment(self) -> dict[str, str]:
         """Gives the environment of each run."""
         threads = self.threads()
-        return {**os.environ, **({} if threads is None else {_THREADS: str(threads)})}
+        return {**os.environ, **({} if threads is None else {THREADS: str(threads)})}
 
     def threads(self) -> int | None:
         """Gives the threads of each run that shares the cores; None leaves them to torch, or to what the user said."""
-        if self.jobs == 1 or _THREADS in os.environ:
+        if self.jobs == 1 or THREADS in os.environ:
             return None
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, cores // self.jobs)
-
-
-class _Process:
-    """A run that is under way."""
-
-    def __init__(self, task: Task, environment: Mapping[str, str]) -> None:
-        self.task = task
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the outcome; a pipe may be full
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            env=environment,
-            start_new_session=True,  # Ctrl-C comes to the sweep, which stops its runs itself
-        )
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended already, and its exit status tells how
-            self._process.stdin.write(json.dumps(task.commands()).encode() + b"\n")
-            self._process.stdin.flush()
-
-    @property
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def outcome(self) -> Outcome:
-        self.close()
-        status = self._process.wait()
-        with closing(self._errors):
-            self._errors.seek(0)
-            told = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        if status == 0:
-            return Outcome(self.task, None)
-        # A traceback ends in what it was raised for, as a command's own errors do.
-        last = one_line(told[-1].removeprefix(_MARK), 400) if told else "nothing told"
-        if status < 0:
-            with suppress(ValueError):
-                last = f"killed by {signal.Signals(-status).name}"
-        return Outcome(self.task, last)
-
-    def interrupt(self) -> None:
-        with suppress(ProcessLookupError, ValueError):  # other systems know no such signal
-            self._process.send_signal(signal.SIGINT)
-
-    def close(self) -> None:
-        """Has the process end at once, where it has not."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
-
-    def wait(self, seconds: float) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-
-
-def _stop(running: Sequence[_Process]) -> None:
-    """Has runs write what they found, and ends those that do not."""
-    for process in running:
-        process.interrupt()
-    until = time.monotonic() + _PATIENCE
-    try:
-        for process in running:
-            process.wait(max(0.0, until - time.monotonic()))
-    finally:  # a second Ctrl-C waits no longer
-        for process in running:
-            process.outcome()

@@ -12,6 +12,7 @@ from ..files import make_folder
 from ..results import Result
 from .executors import Executor, Task
 from .folders import result_of
+from .locks import locked
 from .points import Point
 from .requests import DataSets, Prepared, Request, prepare
 
@@ -134,11 +135,13 @@ def carry_on(
 
     Raises:
         OutputError: the folder cannot be made.
+        RequestError: another sweep is at work in it.
+        SltpackError: the executor can make no runs.
     """
     make_folder(folder)
     runs = {run.point.name: run for run in sweep.runs if run.point.name not in done}
     tasks = [Task(run.point, folder / name) for name, run in runs.items()]
-    with closing(executor.run(tasks, begun)) as outcomes:
+    with locked(folder), closing(executor.run(tasks, begun)) as outcomes:
         for outcome in outcomes:
             task = outcome.task
             if outcome.fault is not None:

@@ -2,28 +2,44 @@
 
     python -m sltpack.sweep.worker
 
-reads one line from standard input, a JSON list of command lines of sltpack, and runs one after the other, as
-`python -m sltpack` would. Standard input stays open on the other side; where it is closed, by kill -9 too, this process
-ends at once, so that no run goes on beside the one that takes its place. What it leaves behind is what kill -9 leaves,
-from which `--resume` goes on.
+reads one line from standard input, a JSON object of two entries: `folder`, where the run's files go, and `commands`, a
+list of command lines of sltpack. It runs one after the other, as `python -m sltpack` would. Standard input stays open
+on the other side; where it is closed, by kill -9 too, this process ends at once, so that no run goes on beside the one
+that takes its place. That other one waits for it, should they meet: the folder is locked for as long as the process
+lives. What it leaves behind is what kill -9 leaves, from which `--resume` goes on.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import sys
 import threading
+from pathlib import Path
 
-CLOSED = 137
-"""The exit status where the other side is gone, as after kill -9."""
+from ..errors import SltpackError
+from ..files import make_folder
+from .locks import locked
+from .processes import MARK, end_with_the_other_side
+
+PATIENCE = 120.0
+"""Seconds to wait for another process in the folder, on a node that was lost: file systems give its lock free late."""
 
 
 def main() -> None:
     """Runs what standard input asks for."""
-    commands = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_other_side, daemon=True).start()
+    told = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_the_other_side, daemon=True).start()
+    folder = Path(told["folder"])
+    try:
+        make_folder(folder)
+        with locked(folder, PATIENCE):
+            _run(told["commands"])
+    except SltpackError as error:
+        sys.exit(f"{MARK}{error}")
+
+
+def _run(commands: list[list[str]]) -> None:
     for words in commands:
         sys.argv = ["sltpack", *words]
         try:
@@ -31,13 +47,6 @@ def main() -> None:
         except SystemExit as end:
             if end.code:
                 raise
-
-
-def _end_with_the_other_side() -> None:
-    # Of the descriptor itself: the stream could not be closed at exit while a thread reads from it.
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os._exit(CLOSED)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_runs_are_made_packed_and_told_and_only_once(
     assert inline == ["freeze=0", "freeze=0.5", "train"]
     assert [line.partition(":")[0] for line in printed[:3]] == inline
     assert printed[3].split() == ["run", "k", "p", "l", "search", "space", "validation", "test", "bits"]
-    assert sorted(item.name for item in runs.iterdir()) == sorted(inline)
+    assert sorted(item.name for item in runs.iterdir()) == [".lock", *sorted(inline)]
     told = json.loads(sltpack("sweep", path, "-o", runs, "--json").stdout)
     assert len(inline) == 3
     assert (told["broken"], told["left_out"]) == ([], [])

@@ -76,7 +76,7 @@ def worker(folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
     )
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps([["anything"]]) + "\n")
+    process.stdin.write(json.dumps({"folder": str(folder), "commands": [["anything"]]}) + "\n")
     process.stdin.flush()
     assert process.stdout.readline() == "begun\n"
     return process

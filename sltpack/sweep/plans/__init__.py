@@ -16,6 +16,15 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(PREFIX + path.stem for path in _FOLDER.glob("*.toml")))
 
 
+def name_of(name: str) -> str:
+    """Gives what a plan is called without its place and its ending.
+
+    Args:
+        name: a path, or the name of a plan in the package.
+    """
+    return Path(name.removeprefix(PREFIX)).stem
+
+
 def locate(name: str) -> Path:
     """Finds a plan's file.
 
