@@ -135,7 +135,8 @@ def _join(order: Order, answer: _Answers) -> None:
     try:
         ray.init(order.address, log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except Exception as error:  # of many kinds; the sentence is what tells
-        raise _Refused("a cluster of Ray that can be joined", _sentence(error), _REMEDY) from error
+        told = _sentence(error.__cause__ or error)  # "failed to connect" is what Ray says of all causes
+        raise _Refused("a cluster of Ray that can be joined", told, _REMEDY) from error
     finally:
         timer.cancel()
 
