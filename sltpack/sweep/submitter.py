@@ -222,8 +222,8 @@ def _make(told: Any, view: View, threads: int, has_gpu: bool) -> Iterator[tuple[
 
     node = ray.util.get_node_ip_address()
     steps = make(told, view, node, threads, has_gpu)
-    for word, fault in zip(("begun", "ended"), steps, strict=True):  # Ray wants a generator all the way down
-        yield word, fault
+    yield "begun", next(steps)
+    yield "ended", next(steps)
 
 
 def _sentence(error: BaseException) -> str:

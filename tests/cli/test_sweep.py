@@ -397,3 +397,35 @@ def test_stopped_and_killed_it_ends_as_if_it_never_was(plan: Callable[[str], Pat
         else:
             raise AssertionError("the kinds of run differ")
     assert (runs / "search" / "model.slt").exists()
+
+
+def test_several_plans_have_a_folder_each(plan: Callable[[str], Path], tmp_path: Path, inline: list[str]) -> None:
+    first = plan("[axes]\nseed = [0]\n").rename(tmp_path / "first.toml")
+    second = plan("[axes]\nseed = [1]\n").rename(tmp_path / "second.toml")
+    runs = tmp_path / "runs"
+    out = sltpack("sweep", first, second, "-o", runs).stdout.splitlines()
+    assert [line for line in out if line.endswith(".toml")] == [str(first), str(second)]
+    assert (runs / "first" / "seed=0" / BEST).exists()
+    assert (runs / "second" / "seed=1" / BEST).exists()
+    told = sltpack("sweep", first, second, "-o", runs, "--json").stdout.splitlines()
+    assert [json.loads(line)["plan"] for line in told] == [str(first), str(second)]
+    assert inline == ["seed=0", "seed=1"]
+
+
+def test_what_is_broken_in_one_plan_stops_no_other(
+    plan: Callable[[str], Path], tmp_path: Path, inline: list[str]
+) -> None:
+    first = plan("[axes]\nseed = [0]\n").rename(tmp_path / "first.toml")
+    second = plan("[axes]\nseed = [1]\n").rename(tmp_path / "second.toml")
+    (tmp_path / "runs" / "first" / "seed=0" / METRICS).mkdir(parents=True)
+    line = refusal(first, second, "-o", tmp_path / "runs", status=1)
+    assert line.startswith(f"{tmp_path / 'runs' / 'first'}: expected 1 finished runs, found 1 broken; seed=0: ")
+    assert (tmp_path / "runs" / "second" / "seed=1" / BEST).exists()
+
+
+def test_plans_of_one_name(plan: Callable[[str], Path], tmp_path: Path) -> None:
+    one = plan("[axes]\nseed = [0]\n")
+    assert refusal(one, one, "-o", tmp_path / "runs", status=2) == (
+        f"{one.stem}: expected plans of different names, found two of this name; sweep them one by one"
+    )
+    assert not (tmp_path / "runs").exists()
