@@ -102,8 +102,8 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise wrong("settings", "class_names, a list of texts", shown(names))
     for name in ACCURACIES:
-        if not isinstance(metrics.get(name), float | None):
-            raise wrong("metrics", f"{name}, a number", shown(metrics[name]))
+        if name in metrics and not _is_share(metrics[name]):
+            raise wrong("metrics", f"{name}, a number from 0 to 1", shown(metrics[name]))
     memory = {name: numbers(f"memory {name}", tensor) for name, tensor in _memory(path, values).items()}
     found = {name: tensor.detach() for name, tensor in buffers.items()}
     if values["version"] < 3:
@@ -139,8 +139,13 @@ def is_history(history: object) -> TypeGuard[list[dict[str, float]]]:
         and {"epoch", "validation_accuracy"} <= set(entry)
         and all(isinstance(key, str) and type(number) in (int, float) for key, number in entry.items())
         and all(map(math.isfinite, entry.values()))
+        and 0 <= entry["validation_accuracy"] <= 1
         for entry in history
     )
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float) and 0 <= value <= 1
 
 
 def _is_setting(value: object) -> bool:

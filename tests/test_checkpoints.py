@@ -165,7 +165,7 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
         ),
         (
             {"metrics": {"epoch": 0, "history": [], "test_accuracy": [1]}},
-            f": metrics: expected test_accuracy, a number, found [1]{made}",
+            f": metrics: expected test_accuracy, a number from 0 to 1, found [1]{made}",
         ),
         ({"threshold": "high"}, f": threshold: expected a number, found 'high'{made}"),
         (

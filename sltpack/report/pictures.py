@@ -86,7 +86,7 @@ def _over_sparsity(groups: Sequence[Group]) -> Iterator[Picture]:
 def _over_width(groups: Sequence[Group]) -> Iterator[Picture]:
     if all(len(widths) == 1 for widths in _widths(groups)):
         return
-    searches = [group for group in groups if group.traits["method"] != TRAINED]
+    searches = [group for group in groups if group.traits["method"] != TRAINED and group.searched]
     lines = _lines(searches, _without_width, lambda group: group.searched)
     if any(len(line.points) > 1 for line in lines):
         label = "search space: weights that are searched"
@@ -182,4 +182,4 @@ def _number(value: Value) -> float:
 
 def _title(groups: Sequence[Group]) -> str:
     traits = groups[0].traits
-    return f"{traits['model']} on {traits['data']}"
+    return " on ".join(words.plain(traits[name]) for name in ("model", "data") if traits[name] is not None)

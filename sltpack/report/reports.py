@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..charts import draw
-from ..errors import RequestError
+from ..errors import RequestError, one_line
 from .groups import Report, sections_of
 from .page import page_of
 from .pictures import Picture, names_of, pictures_of
@@ -78,7 +78,7 @@ def report_on(folder: Path, places: Sequence[Path], max_weights: int, told: Call
             found=f"{count}; {left_out[0].name}: {left_out[0].reason}" if left_out else "none",
             remedy="make one, or let it go on to its end",
         )
-    return Report(folder.absolute().name, sections_of(runs), tuple(left_out))
+    return Report(one_line(folder.absolute().name), sections_of(runs), tuple(left_out))
 
 
 def drawn(report: Report) -> Drawn:

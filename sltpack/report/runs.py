@@ -10,7 +10,8 @@ from typing import Any
 
 from ..checkpoint_reader import load_any
 from ..checkpoints import Checkpoint, Kept
-from ..errors import RequestError, SltpackError, reason
+from ..errors import RequestError, SltpackError, one_line, reason, shown
+from ..header import SEED_LIMIT
 from ..results import Result, result_of
 from ..search import BEST
 from ..search.folder import is_begun, read_metrics
@@ -20,6 +21,8 @@ Value = str | int | float | bool | None
 
 TRAINED = "trained weights"
 """What the trait "method" is of weight training."""
+_MOST = 120
+"""Characters of a name or a value."""
 _OF_THE_DATA = ("classes", "input_shape")
 """Arguments of a model that follow from its data."""
 _NO_TRAIT = ("data", "method", "sparsity", "threshold", "date", "sltpack", "class_names", "seed")
@@ -95,7 +98,7 @@ def read(place: Path, folder: Path, max_weights: int) -> Run | LeftOut:
     Returns:
         The run, or why it is left out: it is not finished, or one of its files is damaged or of another version.
     """
-    name = place.relative_to(folder).as_posix() if place != folder else folder.absolute().name
+    name = one_line(place.relative_to(folder).as_posix() if place != folder else folder.absolute().name)
     if not (place / BEST).exists():
         return LeftOut(name, "not finished")
     try:
@@ -116,11 +119,11 @@ def _traits(kept: Kept) -> dict[str, Value]:
     searched = isinstance(kept, Checkpoint)
     ratios = source.ratios
     of_the_search: dict[str, Value] = {
-        "method": settings.get("method", "edge-popup"),
+        "method": _plain(settings.get("method", "edge-popup")),
         "init": source.init,
         "scale": source.scale,
         "ratios": ratios.method,
-        "threshold": settings.get("threshold", "global"),
+        "threshold": _plain(settings.get("threshold", "global")),
         "freeze": round(ratios.prune + ratios.lock, 12),  # of short decimals, whose sum is one too
         "prune": ratios.prune,
         "lock": ratios.lock,
@@ -130,10 +133,10 @@ def _traits(kept: Kept) -> dict[str, Value]:
         of_the_search = {**dict.fromkeys(of_the_search), "method": TRAINED, "init": source.init}
     return {
         "data": _plain(settings.get("data")),
-        "model": source.model.name,
+        "model": _plain(source.model.name),
         **of_the_search,
-        **{name: _plain(value) for name, value in arguments.items()},
-        **{name: _plain(value) for name, value in settings.items() if _is_trait(name)},
+        **{one_line(name, _MOST): _plain(value) for name, value in arguments.items()},
+        **{one_line(name, _MOST): _plain(value) for name, value in settings.items() if _is_trait(name)},
     }
 
 
@@ -142,7 +145,10 @@ def _is_trait(name: str) -> bool:
 
 
 def _plain(value: object) -> Value:
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    """Makes a stranger's value one that can be sorted, written and drawn."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < SEED_LIMIT):
+        return value
+    return one_line(value if isinstance(value, str) else shown(value), _MOST)
 
 
 def _seeds(kept: Kept) -> dict[str, int]:
@@ -151,4 +157,6 @@ def _seeds(kept: Kept) -> dict[str, int]:
     seed = told.get("seed")
     own = {name: seed if value is None else value for name, value in told.items()}
     drawn = {"weights_seed": kept.source.seeds.weights, "freezing_seed": kept.source.seeds.freezing}
-    return {name: value for name, value in {**own, **drawn}.items() if isinstance(value, int)}
+    return {
+        name: value for name, value in {**own, **drawn}.items() if isinstance(value, int) and 0 <= value < SEED_LIMIT
+    }

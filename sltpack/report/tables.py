@@ -14,6 +14,8 @@ from .words import telling, told
 _MEASURED = ("sparsity", "prune", "lock")
 """Traits that a result has too: what came out, not what was asked for."""
 _FROZEN = (*_MEASURED, "freeze")
+_FORMULA = ("=", "+", "-", "@")
+"""What a text begins with that spreadsheets would work out; an apostrophe in front keeps it a text."""
 MISSING = "-"
 """What a table has where there is nothing to tell."""
 
@@ -37,11 +39,13 @@ def csv_of(report: Report) -> str:
     writer.writerow(["run", *asked, *seeds, *(field.name for field in fields(Result))])
     for run in runs:
         told = [_cell(run.traits.get(name)) for name in traits], [run.seeds.get(name, "") for name in seeds]
-        writer.writerow([run.name, *told[0], *told[1], *map(_cell, asdict(run.result).values())])
+        writer.writerow([_cell(run.name), *told[0], *told[1], *map(_cell, asdict(run.result).values())])
     return text.getvalue()
 
 
 def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
     return "" if value is None else str(value).lower() if isinstance(value, bool) else value
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ..errors import one_line
 from .runs import Value
 
 SOURCE = "source"
 """The trait that stands for p and l together, in words already."""
 _FIRST = ("method", "init", SOURCE, "ratios", "threshold")
 """Traits in the order in which a legend names them; the others follow."""
+_MOST = 40
+"""Characters of a value in a picture or a table; the CSV has more."""
 _ALWAYS = ("data", "model", "width", "method", "init", "ratios", SOURCE)
 """Those that are named wherever they differ, and not only where nothing else tells two lines apart."""
 
@@ -62,12 +65,12 @@ def told(name: str, value: Value) -> str:
 
 
 def plain(value: Value) -> str:
-    """Writes a value for people: at most four digits, no words for what is not there."""
+    """Writes a value for people: at most four digits or some words, and nothing for what is not there."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value), _MOST)
 
 
 def labels(lines: Sequence[Mapping[str, Value]]) -> list[str]:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from sltpack.report.groups import Report, sections_of
 from sltpack.report.reports import drawn
 from sltpack.report.runs import TRAINED, LeftOut, Run, Value
+from sltpack.report.tables import csv_of
 from sltpack.results import Result
 
 VOID = {"meta", "img", "link", "br"}
@@ -137,3 +138,8 @@ def test_names_that_would_be_one_file_are_two() -> None:
 
 def test_the_same_runs_are_the_same_page() -> None:
     assert drawn(report()).page() == drawn(report()).page()
+
+
+def test_a_text_is_no_formula() -> None:
+    (row,) = csv.DictReader(io.StringIO(csv_of(Report("runs", sections_of([made("=1+1", 0.5, data="@sum")]), ()))))
+    assert (row["run"], row["data"]) == ("'=1+1", "'@sum")

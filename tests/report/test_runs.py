@@ -13,6 +13,8 @@ from sltpack import save
 from sltpack.checkpoints import Checkpoint
 from sltpack.errors import RequestError
 from sltpack.header import MAX_WEIGHTS
+from sltpack.report.groups import Report, sections_of
+from sltpack.report.reports import drawn
 from sltpack.report.runs import LeftOut, Run, find, read
 from sltpack.results import TICKET
 from sltpack.search import BEST, LAST, METRICS
@@ -147,3 +149,37 @@ def test_no_folder(tmp_path: Path) -> None:
     )
     with pytest.raises(RequestError, match="not a directory"):
         find(tmp_path / "file")
+
+
+@pytest.mark.parametrize("accuracy", [float("nan"), float("inf"), -0.1, 1.5, None, 1])
+def test_what_is_no_accuracy(folder: Path, run: tuple[Path, Checkpoint], accuracy: object) -> None:
+    path = folder / "sweep" / "one" / BEST
+    replace(run[1], metrics={**run[1].metrics, "test_accuracy": accuracy}).save(path)
+    assert only(folder) == LeftOut(
+        "sweep/one",
+        f"{path}: metrics: expected test_accuracy, a number from 0 to 1, found {accuracy!r}; "
+        "make one with sltpack search or train",
+    )
+
+
+def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    strange = {
+        "data": "a\udc80\x1b[31m" + "x" * 1000,
+        "sparsity": "much",
+        "epochs": "many",
+        "batch_size": 10**400,
+        "method": 3,
+        "seed": 10**30,
+        "order_seed": "first",
+        "foo": ["x", "y"],
+        "\udc80": 1,
+    }
+    replace(run[1], settings={**run[1].settings, **strange}).save(folder / "sweep" / "one" / BEST)
+    (folder / "sweep" / "one" / TICKET).unlink()
+    found = only(folder)
+    assert isinstance(found, Run)
+    assert all(len(str(value)) <= 120 for value in found.traits.values())
+    assert not {"order_seed", "seed"} & set(found.seeds)
+    whole = drawn(Report("runs", sections_of([found]), ()))
+    assert whole.page().encode()
+    assert len(whole.files()) == 2
