@@ -102,7 +102,8 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise wrong("settings", "class_names, a list of texts", shown(names))
     for name in ACCURACIES:
-        if name in metrics and not _is_share(metrics[name]):
+        # Nothing is measured yet in what is kept before the first epoch.
+        if metrics.get(name) is not None and not _is_share(metrics[name]):
             raise wrong("metrics", f"{name}, a number from 0 to 1", shown(metrics[name]))
     memory = {name: numbers(f"memory {name}", tensor) for name, tensor in _memory(path, values).items()}
     found = {name: tensor.detach() for name, tensor in buffers.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import header as headers
 from .accounting import FLOAT32_BITS, account
-from .checkpoints import Checkpoint, Kept
+from .checkpoints import ACCURACIES, Checkpoint, Kept
 from .container import FINGERPRINT, Container, read
 from .errors import MismatchError
 
@@ -62,7 +62,7 @@ def result_of(kept: Kept, folder: Path, max_weights: int) -> Result | None:
         SltpackError: the ticket is damaged, or is another run's.
     """
     source, metrics = kept.source, kept.metrics
-    if not {"validation_accuracy", "test_accuracy"} <= set(metrics):
+    if any(metrics.get(name) is None for name in ACCURACIES):
         return None
     size, searched = source.size, isinstance(kept, Checkpoint)
     return Result(

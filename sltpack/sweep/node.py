@@ -19,6 +19,10 @@ _DEVICES = "CUDA_VISIBLE_DEVICES"
 _PATIENCE = 10.0
 """Seconds after which a network's file system shows what another machine has written."""
 
+Step = tuple[str, str | None]
+"""What is told of a run: "begun"; "ended", and why it is not finished, in one line, or None where it is; or "lost", and
+how: it did not fail, and can go on elsewhere."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -69,7 +73,7 @@ class View:
             time.sleep(LOOK_EVERY)
 
 
-def make(told: Any, view: View, node: str, threads: int, has_gpu: bool) -> Generator[str | None, None, None]:
+def make(told: Any, view: View, node: str, threads: int, has_gpu: bool) -> Generator[Step, None, None]:
     """Makes a run.
 
     What is raised in the meantime, as where the sweep cancels it, stops the run in a state that it can go on from.
@@ -82,22 +86,26 @@ def make(told: Any, view: View, node: str, threads: int, has_gpu: bool) -> Gener
         has_gpu: whether it may work on the GPUs that Ray shows it.
 
     Yields:
-        First None, when the run begins, then why it is not finished, in one line, or None where it is.
+        That it has begun, then how it ended.
     """
-    yield None
+    yield "begun", None
     try:
         view.require(node)
     except SltpackError as error:
-        yield str(error)
+        yield "ended", str(error)
         return
     environment = {**os.environ, **view.variables, THREADS: str(threads)}
     if not has_gpu:
         environment[_DEVICES] = ""
-    process = Process("worker", told, environment, Path(view.folder))
+    process, started_by = Process("worker", told, environment, Path(view.folder)), os.getppid()
     try:
         while not process.ended:
+            if os.getppid() != started_by:
+                stop([process])
+                yield "lost", f"Ray has ended on node {node}"
+                return
             time.sleep(LOOK_EVERY)
     except BaseException:
         stop([process])
         raise
-    yield process.fault()
+    yield "ended", process.fault()

@@ -20,13 +20,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import one_line
-from .node import View, make
+from .node import Step, View, make
 from .processes import PATIENCE, end_with_the_other_side
 
 LOCAL = "local"
@@ -35,9 +35,11 @@ TIMES = 3
 """How often a run is begun whose process is lost, as with its node."""
 _LOOK_EVERY = 0.5
 """Seconds between two looks at whether to stop."""
+_NODES_EVERY = 10.0
+"""Seconds between two looks at the nodes."""
 _OBJECTS = 100_000_000
 """Bytes of shared memory for a cluster of our own: nothing of size passes through it."""
-_REMEDY = "check the address, and that this machine is a node of the cluster"
+_REMEDY = "check the address, that this machine is a node of the cluster, and RAY_AUTH_MODE where it wants a token"
 
 
 @dataclass(frozen=True)
@@ -168,11 +170,18 @@ class _Runs:
             self._submit(number)
 
     def follow(self, stopped: threading.Event) -> None:
-        """Tells what becomes of the runs until all have ended; when it is to stop, until they have stopped."""
+        """Tells what becomes of the runs until all have ended; when it is to stop, until they have stopped.
+
+        Without any node it stops too: runs may still go on there, but no other would ever begin.
+        """
         import ray
 
-        until = float("inf")
+        until, look = float("inf"), time.monotonic() + _NODES_EVERY
         while self._running and time.monotonic() < until:
+            if time.monotonic() > look:
+                look = time.monotonic() + _NODES_EVERY
+                if not any(node["Alive"] for node in ray.nodes()):
+                    stopped.set()
             if stopped.is_set() and until == float("inf"):
                 until = time.monotonic() + PATIENCE
                 for running in self._running:
@@ -204,26 +213,24 @@ class _Runs:
         except RayTaskError as error:
             kind, fault = "ended", _sentence(error.cause or error)
         except RayError as error:
-            if not stopped and self._times[number] < TIMES:
-                del self._running[running]
-                self._submit(number)
-                return
-            lost = f"its process on the cluster was lost, the last of {self._times[number]} times"
-            kind, fault = "ended", f"{lost}: {_sentence(error)}"
-        if kind == "ended":
+            kind, fault = "lost", _sentence(error)
+        if kind != "begun":
             del self._running[running]
-        if not stopped:
+        if stopped:
+            return
+        if kind != "lost":
             self._answer(kind, number, fault)
+        elif self._times[number] < TIMES:
+            self._submit(number)
+        else:
+            self._answer("ended", number, f"lost on the cluster {TIMES} times, at last: {fault}")
 
 
-def _make(told: Any, view: View, threads: int, has_gpu: bool) -> Iterator[tuple[str, str | None]]:
+def _make(told: Any, view: View, threads: int, has_gpu: bool) -> Generator[Step, None, None]:
     """Makes a run, where Ray calls it."""
     import ray
 
-    node = ray.util.get_node_ip_address()
-    steps = make(told, view, node, threads, has_gpu)
-    yield "begun", next(steps)
-    yield "ended", next(steps)
+    yield from make(told, view, ray.util.get_node_ip_address(), threads, has_gpu)
 
 
 def _sentence(error: BaseException) -> str:

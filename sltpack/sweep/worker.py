@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -30,6 +31,7 @@ def main() -> None:
     """Runs what standard input asks for."""
     told = json.loads(sys.stdin.readline())
     threading.Thread(target=end_with_the_other_side, daemon=True).start()
+    _hear_interruptions()
     folder = Path(told["folder"])
     try:
         make_folder(folder)
@@ -37,6 +39,13 @@ def main() -> None:
             _run(told["commands"])
     except SltpackError as error:
         sys.exit(f"{MARK}{error}")
+
+
+def _hear_interruptions() -> None:
+    """Has the signal that stops a run come here, which Ray blocks, and a shell ignores, in what they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _run(commands: list[list[str]]) -> None:

@@ -151,7 +151,7 @@ def test_no_folder(tmp_path: Path) -> None:
         find(tmp_path / "file")
 
 
-@pytest.mark.parametrize("accuracy", [float("nan"), float("inf"), -0.1, 1.5, None, 1])
+@pytest.mark.parametrize("accuracy", [float("nan"), float("inf"), -0.1, 1.5, "0.5", 1])
 def test_what_is_no_accuracy(folder: Path, run: tuple[Path, Checkpoint], accuracy: object) -> None:
     path = folder / "sweep" / "one" / BEST
     replace(run[1], metrics={**run[1].metrics, "test_accuracy": accuracy}).save(path)
@@ -160,6 +160,11 @@ def test_what_is_no_accuracy(folder: Path, run: tuple[Path, Checkpoint], accurac
         f"{path}: metrics: expected test_accuracy, a number from 0 to 1, found {accuracy!r}; "
         "make one with sltpack search or train",
     )
+
+
+def test_what_was_not_measured_is_not_finished(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    replace(run[1], metrics={**run[1].metrics, "test_accuracy": None}).save(folder / "sweep" / "one" / BEST)
+    assert only(folder) == LeftOut("sweep/one", "not finished")
 
 
 def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[Path, Checkpoint]) -> None:

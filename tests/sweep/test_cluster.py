@@ -146,9 +146,19 @@ def test_a_killed_worker_loses_nothing_and_the_cluster_stays(folder: Path, head:
     while not answers(head):
         assert time.monotonic() < until
         time.sleep(0.1)
-    sweep = start_sweep(folder, "--ray", head)
     metrics = folder / "runs" / RUN / METRICS
-    wait_for(lambda: lines(metrics) >= 2, sweep)
+
+    stopped = start_sweep(folder, "--ray", head)
+    wait_for(lambda: lines(metrics) >= 1, stopped)
+    stopped.send_signal(signal.SIGINT)
+    _, err = ended(stopped, status=130)
+    assert err == "Error: runs: stopped by Ctrl-C with 0 finished of 1 runs; the same command goes on\n"
+    assert workers(folder) == {}
+    before = lines(metrics)
+    assert before < 60  # it did not go on until patience was at an end
+
+    sweep = start_sweep(folder, "--ray", head)
+    wait_for(lambda: lines(metrics) > before, sweep)
     ((worker, ray_process),) = workers(folder).items()
     assert b"ray::" in Path(f"/proc/{ray_process}/cmdline").read_bytes()
     os.kill(ray_process, signal.SIGKILL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -55,16 +57,50 @@ def test_another_folder_of_runs(view: View, runs: str, found: str) -> None:
         other.require("there")
     message = f"node there: expected the sweep's folder of runs, {place}, found {found}; {REMEDY}"
     assert str(caught.value) == message
-    assert list(make({}, other, "there", 1, False)) == [None, message]
+    assert list(make({}, other, "there", 1, False)) == [("begun", None), ("ended", message)]
 
 
 def test_a_run_that_fails_is_told(view: View) -> None:
     told = {"folder": f"{view.runs}/one", "commands": [["info", "nowhere.slt"]]}
-    begun, fault = make(told, view, "here", 1, False)
-    assert begun is None
+    begun, (kind, fault) = make(told, view, "here", 1, False)
+    assert (begun, kind) == (("begun", None), "ended")
     assert fault is not None and fault.startswith("nowhere.slt: expected")
 
 
 def test_a_run_that_ends_well_has_no_fault(view: View) -> None:
     told = {"folder": f"{view.runs}/one", "commands": [["info", "conv6-cifar10"]]}
-    assert list(make(told, view, "here", 1, False)) == [None, None]
+    assert list(make(told, view, "here", 1, False)) == [("begun", None), ("ended", None)]
+
+
+def test_a_run_ends_with_ray_on_its_node(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped: list[object] = []
+    monkeypatch.setattr(node, "Process", lambda *_: SimpleNamespace(ended=False))
+    monkeypatch.setattr(node, "stop", stopped.extend)
+    parents = iter([10, 10, 10, 1])
+    monkeypatch.setattr(node.os, "getppid", lambda: next(parents))
+    assert list(make({}, view, "n", 1, False))[1:] == [("lost", "Ray has ended on node n")]
+    assert len(stopped) == 1
+
+
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_the_surroundings_of_a_run(view: View, monkeypatch: pytest.MonkeyPatch, has_gpu: bool) -> None:
+    started: list[tuple[Any, ...]] = []
+
+    class Noted:
+        ended = True
+
+        def __init__(self, *given: Any) -> None:
+            started.append(given)
+
+        def fault(self) -> str | None:
+            return "why"
+
+    monkeypatch.setattr(node, "Process", Noted)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    monkeypatch.setenv("OWN", "kept")
+    seen = replace(view, variables={"SLTPACK_DATA_DIR": "data"})
+    assert list(make("told", seen, "n", 3, has_gpu)) == [("begun", None), ("ended", "why")]
+    ((module, told, environment, folder),) = started
+    assert (module, told, str(folder)) == ("worker", "told", view.folder)
+    names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SLTPACK_DATA_DIR", "OWN")
+    assert [environment[name] for name in names] == ["3", "5" if has_gpu else "", "data", "kept"]
