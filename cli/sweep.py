@@ -23,14 +23,14 @@ _OF_THE_SWEEP = ("output", "resume", "json", "help")
 """Options that a sweep gives its runs itself."""
 
 
-def _change(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+def _change(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, str]]:
     """Reads what stands behind each --set: an option and its value."""
-    changes: dict[str, str] = {}
+    changes = []
     for text in given:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise click.BadParameter(f"{text!r} is not OPTION=VALUE.", context, parameter)
-        changes[name] = value
+        changes.append((name, value))
     return changes
 
 
@@ -63,7 +63,7 @@ def command(
     jobs: int,
     address: str | None,
     dry_run: bool,
-    changes: dict[str, str],
+    changes: list[tuple[str, str]],
     as_json: bool,
 ) -> None:
     """Make every run of a plan: searches and trainings over whole ranges of their options.
@@ -125,13 +125,13 @@ def _folders(plans: tuple[str, ...], output: Path | None) -> list[Path | None]:
     return [output / name for name in names]
 
 
-def _sweep(plan: str, changes: dict[str, str]) -> Sweep:
+def _sweep(plan: str, changes: list[tuple[str, str]]) -> Sweep:
     """Reads a plan and the data of its points."""
     from sltpack.sweep.plan import read, value_of
     from sltpack.sweep.points import points_of
     from sltpack.sweep.sweeps import sweep_of
 
-    found = read(plan, _commands(), {option: value_of(text) for option, text in changes.items()})
+    found = read(plan, _commands(), [(option, value_of(text)) for option, text in changes])
     return sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
 
 

@@ -157,7 +157,7 @@ def slow_trial(asked: Experiment, number: int, count: int) -> bool:
 
 @pytest.mark.parametrize(("prune", "lock"), [(0.0, 0.0), (0.25, 0.0), (0.0, 0.25), (0.125, 0.25)])
 def test_a_measurement_against_the_slow_way(prune: float, lock: float) -> None:
-    asked = Experiment(prune, lock, epsilon=0.0625, trials=20, seed=5, most=10, delta=0.01)
+    asked = Experiment(prune, lock, epsilon=0.0625, trials=20, seed=5, most=10, delta=0.05)
     curve = measure(asked)
     assert curve.successes == tuple(
         sum(slow_trial(asked, number, count) for number in range(20)) for count in range(len(curve.successes))
@@ -176,13 +176,13 @@ def test_the_needed_number_is_the_first_with_enough_successes() -> None:
 
 
 def test_a_measurement_that_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    curve = measure(Experiment(epsilon=0.01, trials=10, most=5))
+    curve = measure(Experiment(epsilon=0.01, trials=20, most=5))
     assert (curve.needed, curve.constant, curve.tried) == (None, None, 5)
 
     def undecided(*_: object) -> bool:
         raise RequestError("the free variables", expected="few", found="many", remedy="choose fewer")
 
-    at_once = replace(Experiment(), trials=1)
+    at_once = replace(Experiment(), trials=20)
     monkeypatch.setattr(needed, "reaches_all", lambda free, *rest: False if len(free) < 3 else undecided())
     assert measure(at_once).successes == (0, 0, 0)
     assert measure(at_once).free == 2
@@ -204,7 +204,7 @@ def test_the_numbers_for_ever() -> None:
 @given(st.floats(0, 0.5), st.floats(0, 0.4), st.sampled_from([0.1, 0.05, 0.02]))
 @settings(deadline=None, derandomize=True, max_examples=20)
 def test_laws_of_a_measurement(prune: float, more: float, epsilon: float) -> None:
-    asked = Experiment(prune, epsilon=epsilon, trials=10, most=12)
+    asked = Experiment(prune, epsilon=epsilon, delta=0.1, trials=10, most=12)
     curve = measure(asked)
     # Without locking, no variable does harm.
     assert list(curve.successes) == sorted(curve.successes)
@@ -215,15 +215,15 @@ def test_laws_of_a_measurement(prune: float, more: float, epsilon: float) -> Non
 
 def made(prune: float, lock: float, epsilon: float, count: int | None) -> Curve:
     """A curve that nobody measured."""
-    asked = Experiment(prune, lock, epsilon, trials=1)
-    return Curve(asked, (0,) * (count or 5) + (int(count is not None),), 1.0)
+    asked = Experiment(prune, lock, epsilon, trials=20)
+    return Curve(asked, (0,) * (5 if count is None else count) + (0 if count is None else 20,), 1.0)
 
 
 def test_the_fit() -> None:
     curves = [made(0, 0, 0.01, 10), made(0.5, 0, 0.01, 20)]
     assert fit(curves) == pytest.approx(10 / math.log(100))
-    # What is locked or has no needed n says nothing.
-    assert fit([*curves, made(0, 0.5, 0.01, 90), made(0.9, 0, 0.01, None)]) == fit(curves)
+    # What is locked, or has no needed n or one of 0, says nothing.
+    assert fit([*curves, made(0, 0.5, 0.01, 90), made(0.9, 0, 0.01, None), made(0, 0, 0.5, 0)]) == fit(curves)
     assert fit([made(0, 0.5, 0.01, 90)]) is None
     # Least squares through the origin, of n over x: the sum of n x over that of x squared.
     x, y = math.log(100), math.log(1000)
@@ -246,8 +246,10 @@ def test_the_scale() -> None:
         ({"epsilon": 0.0}, "epsilon: expected 1e-06 to 0.5, found 0"),
         ({"epsilon": -1.0}, "epsilon: expected 1e-06 to 0.5, found -1"),
         ({"epsilon": math.nan}, "epsilon: expected 1e-06 to 0.5, found nan"),
-        ({"delta": 0.0}, "delta: expected more than 0 and less than 1, found 0"),
-        ({"delta": 1.0}, "delta: expected more than 0 and less than 1, found 1"),
+        ({"delta": 0.0}, "delta: expected less than 1 and at least 0.005, a single one of 200 trials, found 0"),
+        ({"delta": 1.0}, "delta: expected less than 1 and at least 0.005, a single one of 200 trials, found 1"),
+        ({"delta": math.nan}, "delta: expected less than 1 and at least 0.005, a single one of 200 trials, found nan"),
+        ({"delta": 0.004}, "delta: expected less than 1 and at least 0.005, a single one of 200 trials, found 0.004"),
         ({"trials": 0}, "the trials: expected 1 to 10000, found 0"),
         ({"trials": 10**9}, "the trials: expected 1 to 10000, found 1000000000"),
         ({"most": 0}, "the number of variables: expected 1 to 2000, found 0"),
@@ -259,7 +261,7 @@ def test_the_scale() -> None:
 def test_what_cannot_be_measured(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(RequestError) as caught:
         Experiment(**wrong)  # type: ignore[arg-type]
-    assert str(caught.value) == f"{message}; choose another"
+    assert str(caught.value) == f"{message}; choose another" + (", or more trials" if "delta" in wrong else "")
 
 
 def texts(picture: str) -> list[str]:

@@ -31,7 +31,7 @@ def told() -> list[tuple[float, float, tuple[int, ...], float, int | None]]:
 
 def curve(prune: float, lock: float, epsilon: float, count: int) -> Curve:
     """A curve of the table, of which nothing but the needed n is known."""
-    return Curve(Experiment(prune, lock, epsilon, DELTA, trials=1), (0,) * count + (1,), 0.0)
+    return Curve(Experiment(prune, lock, epsilon, DELTA, trials=20), (0,) * count + (20,), 0.0)
 
 
 def test_all_rows_are_found() -> None:

@@ -34,7 +34,8 @@ class Task:
         run = [self.point.command, *self.point.words(), f"--output={folder}", "--resume"]
         if self.point.command != "search":
             return [run]
-        return [run, ["pack", str(self.folder / BEST), f"--output={self.folder / TICKET}", "--force"]]
+        # The dashes keep a folder whose name begins with one from being read as an option.
+        return [run, ["pack", f"--output={self.folder / TICKET}", "--force", "--", str(self.folder / BEST)]]
 
     def told(self) -> dict[str, Any]:
         """Gives what the process of the run reads."""

@@ -93,24 +93,24 @@ class Plan:
     grids: tuple[Grid, ...]
 
 
-def read(name: str, commands: Commands, changes: Mapping[str, object] | None = None) -> Plan:
+def read(name: str, commands: Commands, changes: Sequence[tuple[str, object]] = ()) -> Plan:
     """Reads a plan.
 
     Args:
         name: the file's path, or the name of a plan in the package.
         commands: what its points can be runs of.
-        changes: values by option that take the place of what the plan says of that option in every grid whose command
-            has it; a list becomes an axis.
+        changes: options, or some that change together, as on an axis, and their values, which take the place of what
+            the plan says of these options in every grid whose command has them; a list becomes an axis.
 
     Returns:
         The plan, every option known and every value of its type.
 
     Raises:
-        RequestError: there is no such file, a change is of no option, or a value is none of its option's.
+        RequestError: there is no such file, a change is of no option or of one that another is of too.
         FormatError: it is no plan: no TOML, an unknown key, an empty axis, or something of another type.
     """
     path = locate(name)
-    return _plan(name, _parsed(name, _text(path)), commands, dict(changes or {}))
+    return _plan(name, _parsed(name, _text(path)), commands, changes)
 
 
 def value_of(text: str) -> object:
@@ -153,7 +153,7 @@ def _parsed(where: str, data: bytes) -> dict[str, Any]:
         raise FormatError(where, expected="a plan, a TOML file", found=found, remedy=_REMEDY) from error
 
 
-def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: dict[str, object]) -> Plan:
+def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: Sequence[tuple[str, object]]) -> Plan:
     _require_keys(where, values, _KEYS)
     about = values.get("about", "")
     if not isinstance(about, str):
@@ -162,6 +162,7 @@ def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: di
     if not isinstance(listed, list) or not listed or not all(isinstance(grid, dict) for grid in listed):
         raise _unfit(f"{where}: grid", "tables, each under [[grid]]", listed)
     shared = _Said.of(where, values)
+    changed = _changes(changes, commands)
     grids = []
     for number, own in enumerate(listed, 1):
         place = f"{where}: grid {number}"
@@ -171,15 +172,29 @@ def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: di
             raise _unfit(f"{place}: command", " or ".join(commands), command)
         if not isinstance(name, str) or (name and not _NAME.fullmatch(name)):
             raise _unfit(f"{place}: name", "up to 64 letters, digits and _ . + -", name)
-        known = {option: value for option, value in changes.items() if option in commands[command]}
+        known = {names: value for names, value in changed.items() if set(names) <= set(commands[command])}
         said = _Said.of(place, own).over(shared).changed(known)
         grids.append(said.grid(command, name, commands[command]))
-    for option in changes:
-        if not any(option in options for options in commands.values()):
-            raise RequestError(
-                f"--set {option}", expected="an option of a run", found="none of that name", remedy="check the name"
-            )
     return Plan(where, about, tuple(grids))
+
+
+def _changes(told: Sequence[tuple[str, object]], commands: Commands) -> dict[tuple[str, ...], object]:
+    """Gives changes by the options that they are of."""
+    changes: dict[tuple[str, ...], object] = {}
+    seen: set[str] = set()
+    for name, value in told:
+        options = tuple(name.split(TOGETHER))
+        if not any(set(options) <= set(known) for known in commands.values()):
+            raise RequestError(
+                f"--set {name}", expected="an option of a run", found="none of that name", remedy="check the name"
+            )
+        if seen & set(options) or len(set(options)) < len(options):
+            raise RequestError(
+                f"--set {name}", expected="each option once", found="one of them twice", remedy="leave one of them out"
+            )
+        seen.update(options)
+        changes[options] = value
+    return changes
 
 
 @dataclass(frozen=True)
@@ -223,13 +238,17 @@ class _Said:
         rest = shared.without(own)
         return _Said({**rest.fixed, **self.fixed}, {**self.axes, **rest.axes})
 
-    def changed(self, changes: Mapping[str, object]) -> _Said:
+    def changed(self, changes: Mapping[tuple[str, ...], object]) -> _Said:
         """Says other values of some options."""
-        rest = self.without(list(changes))
-        told = {name: (f"--set {name}", value) for name, value in changes.items()}
-        fixed = {name: value for name, value in told.items() if not isinstance(value[1], list)}
-        axes = {(name,): value for name, value in told.items() if isinstance(value[1], list)}
-        return _Said({**rest.fixed, **fixed}, dict([*rest.axes.items(), *axes.items()]))
+        rest = self.without([option for names in changes for option in names])
+        fixed, axes = dict(rest.fixed), dict(rest.axes)
+        for names, value in changes.items():
+            told = (f"--set {TOGETHER.join(names)}", value)
+            if isinstance(value, list) or len(names) > 1:
+                axes[names] = told
+            else:
+                fixed[names[0]] = told
+        return _Said(fixed, axes)
 
     def grid(self, command: str, name: str, options: Mapping[str, Option]) -> Grid:
         fixed = {

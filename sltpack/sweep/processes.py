@@ -26,6 +26,8 @@ CLOSED = 137
 """The exit status where the other side is gone, as after kill -9."""
 MARK = "Error: "
 """What stands in front of the line that a command fails with."""
+_LAST_BYTES = 1 << 16
+"""Of what a process writes as its errors, in which the last line is looked for."""
 
 
 class Process:
@@ -80,7 +82,7 @@ class Process:
         if self._process.stdout is not None:
             self._process.stdout.close()
         with closing(self._errors):
-            self._errors.seek(0)
+            self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - _LAST_BYTES))
             told = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         if status == 0:
             return None

@@ -41,7 +41,7 @@ class Experiment:
         prune: p, the probability that a variable is pruned: it is in no sum.
         lock: l, the probability that a variable is locked: it is in every sum.
         epsilon: how near every target in [-1/2, 1/2] has to be to some sum.
-        delta: the share of the trials that may fail.
+        delta: the share of the trials that may fail, of one trial at least.
         trials: how often the variables are drawn.
         seed: of the draws, 64 bits.
         most: the largest number of variables that is tried.
@@ -66,14 +66,20 @@ class Experiment:
             raise _out("p + l", "less than 1, so that some variables are free", f"{self.prune:g} + {self.lock:g}")
         if not SMALLEST_EPSILON <= self.epsilon <= LARGEST_EPSILON:
             raise _out("epsilon", f"{SMALLEST_EPSILON:g} to {LARGEST_EPSILON:g}", f"{self.epsilon:g}")
-        if not 0 < self.delta < 1:
-            raise _out("delta", "more than 0 and less than 1", f"{self.delta:g}")
         for name, number, highest in (
             ("the trials", self.trials, MOST_TRIALS),
             ("the number of variables", self.most, MOST_VARIABLES),
         ):
             if not 1 <= number <= highest:
                 raise _out(name, f"1 to {highest}", f"{number}")
+        if not 0 < self.delta < 1 or _exact(self.delta) * self.trials < 1:
+            # With fewer trials none of them might fail, and the needed n would be of the trials, not of delta.
+            raise _out(
+                "delta",
+                f"less than 1 and at least {1 / self.trials:g}, a single one of {self.trials} trials",
+                f"{self.delta:g}",
+                "choose another, or more trials",
+            )
         if not 0 <= self.seed < 1 << 64:
             raise _out("the seed", "0 to 2**64 - 1", f"{self.seed}")
 
@@ -151,17 +157,13 @@ def fit(curves: Iterable[Curve]) -> float | None:
     """Fits needed n = C log(1 / min(delta, epsilon)) / (1 - f) to the curves without locking.
 
     Args:
-        curves: any; those without a needed n say nothing, and those with locked variables are not asked, since they
-            follow another law (docs/theory.md).
+        curves: any; those without a needed n, or one of 0, say nothing, and those with locked variables are not asked,
+            since they follow another law (docs/theory.md).
 
     Returns:
         C by least squares; None where no curve is left.
     """
-    known = [
-        (curve.experiment.scale, curve.needed)
-        for curve in curves
-        if curve.needed is not None and not curve.experiment.lock
-    ]
+    known = [(curve.experiment.scale, curve.needed) for curve in curves if curve.needed and not curve.experiment.lock]
     if not known:
         return None
     return sum(scale * needed for scale, needed in known) / sum(scale**2 for scale, _ in known)
@@ -210,5 +212,5 @@ def _exact(probability: float) -> Fraction:
     return Fraction(repr(float(probability)))
 
 
-def _out(where: str, expected: str, found: str) -> RequestError:
-    return RequestError(where, expected=expected, found=found, remedy="choose another")
+def _out(where: str, expected: str, found: str, remedy: str = "choose another") -> RequestError:
+    return RequestError(where, expected=expected, found=found, remedy=remedy)

@@ -70,7 +70,7 @@ def test_a_number_that_is_not_reached() -> None:
 
 
 def test_the_ratios_that_are_measured_unless_asked() -> None:
-    told = json.loads(run("theory", "subset-sum", "--trials", 2, "--epsilon", 0.3, "--json")[0])
+    told = json.loads(run("theory", "subset-sum", "--trials", 20, "--epsilon", 0.3, "--json")[0])
     pairs = [(one["prune"], one["lock"]) for one in told["curves"]]
     assert len(pairs) == 10
     assert {round(prune + lock, 9) for prune, lock in pairs} == {0, 0.2, 0.4, 0.6}
@@ -86,7 +86,11 @@ def test_the_ratios_that_are_measured_unless_asked() -> None:
             "p + l: expected less than 1, so that some variables are free, found 0.5 + 0.5; choose another",
         ),
         (("--epsilon", 0), "epsilon: expected 1e-06 to 0.5, found 0; choose another"),
-        (("--delta", 2), "delta: expected more than 0 and less than 1, found 2; choose another"),
+        (
+            ("--delta", 2),
+            "delta: expected less than 1 and at least 0.005, a single one of 200 trials, found 2; "
+            "choose another, or more trials",
+        ),
         (("--trials", 0), "the trials: expected 1 to 10000, found 0; choose another"),
         (("--most", 100_000), "the number of variables: expected 1 to 2000, found 100000; choose another"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -26,11 +28,11 @@ def written(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-def names(tmp_path: Path, text: str, changes: dict[str, object] | None = None) -> list[str]:
-    return [point.name for point in points_of(read(written(tmp_path, text), COMMANDS, changes))]
+def names(tmp_path: Path, text: str, changes: Mapping[str, object] = MappingProxyType({})) -> list[str]:
+    return [point.name for point in points_of(read(written(tmp_path, text), COMMANDS, list(changes.items())))]
 
 
-def refusal(tmp_path: Path, text: str, changes: dict[str, object] | None = None) -> str:
+def refusal(tmp_path: Path, text: str, changes: Mapping[str, object] = MappingProxyType({})) -> str:
     """Gives the sentence that a plan is refused with, without the name of its file."""
     with pytest.raises(SltpackError) as caught:
         names(tmp_path, text, changes)
@@ -112,6 +114,17 @@ def test_changes_take_the_place_of_what_the_plan_says(tmp_path: Path) -> None:
     assert names(tmp_path, text, {"seed": [3, 4], "prune": 0.5}) == ["seed=3", "seed=4", "train,seed=3", "train,seed=4"]
     paired = 'axes = { "prune:lock" = [[0, 0.5], [0.5, 0]] }'
     assert names(tmp_path, paired, {"lock": 0.25}) == ["search"]
+    assert names(tmp_path, paired, {"prune:lock": [[0.1, 0.4]]}) == ["prune=0.1,lock=0.4"]
+    # Nothing is pruned in training: there the plan holds.
+    assert names(tmp_path, text, {"prune:seed": [[0.5, 3]]}) == ["prune=0.5,seed=3", "train,seed=0", "train,seed=1"]
+    assert refusal(tmp_path, paired, {"prune:lock": 0.5}) == (
+        f"--set prune:lock: expected a list of values, found 0.5; {REMEDY}"
+    )
+    assert refusal(tmp_path, paired, {"prune:lok": [[0.5, 0]]}).startswith("--set prune:lok: expected an option of a")
+    for twice in ({"lock": 0, "prune:lock": [[0, 0.5]]}, {"prune:lock": [[0, 0.5]], "lock:lock": [[0, 0]]}):
+        assert refusal(tmp_path, paired, twice) == (
+            f"--set {list(twice)[-1]}: expected each option once, found one of them twice; leave one of them out"
+        )
     assert refusal(tmp_path, text, {"sede": 1}) == (
         "--set sede: expected an option of a run, found none of that name; check the name"
     )
