@@ -105,6 +105,7 @@ class Panel:
         y_logarithmic: the same of the y axis.
         percent: whether y is a share that is written in percent.
         guide: the ends of a thin straight line behind the others, where there is one.
+        y_reach: numbers that the y axis reaches at least, where it is compared with another panel's.
     """
 
     title: str
@@ -115,6 +116,7 @@ class Panel:
     y_logarithmic: bool = False
     percent: bool = False
     guide: tuple[Point, Point] | None = None
+    y_reach: tuple[float, float] | None = None
 
 
 def require_charts(where: str) -> None:
@@ -210,6 +212,9 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, Any]]
                 elinewidth=1,
                 capsize=3,
             )
+    if panel.y_reach is not None:
+        axes.update_datalim([(0.0, y) for y in panel.y_reach], updatex=False)
+        axes.autoscale_view()
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)

@@ -45,6 +45,22 @@ def test_strangers_names_are_letters() -> None:
     assert name in texts(draw([panel(line(name, 1, 2), line("$x$", 2, 1))]))
 
 
+def test_panels_that_reach_as_far_are_on_one_scale() -> None:
+    def heights(reach: tuple[float, float] | None) -> list[float]:
+        panels = [Panel("", "", "", (line("a", 0.5, high),), percent=True, y_reach=reach) for high in (0.6, 0.9)]
+        found = []
+        for one in panels:
+            root = ElementTree.fromstring(draw([one]))
+            uses = [use for use in root.iter(f"{SVG}use") if "fill: #0072b2" in use.get("style", "")]
+            found.append(float(uses[0].get("y", "")))
+        return found
+
+    alone, compared = heights(None), heights((0.1, 0.95))
+    assert alone[0] == pytest.approx(alone[1])  # each at the foot of its own axis
+    assert compared[0] == pytest.approx(compared[1])
+    assert compared[0] < alone[0] - 50  # which now begins at 0.1
+
+
 def test_points_stand_where_they_should() -> None:
     """Marks are placed by the axes: equal steps are equally far apart, on a logarithmic axis equal factors."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..charts import Line, Panel, Point
 from . import words
@@ -63,13 +63,23 @@ def pictures_of(section: Section) -> list[Picture]:
     pictures: list[Picture] = []
     for groups in _split(section.groups, "data", "model"):
         found = [*_over_sparsity(groups), *_over_width(groups)]
-        pictures += found or [*_over_bits(groups)] or [*_over_epochs(groups)]
+        pictures += _on_one_scale(found or [*_over_bits(groups)] or [*_over_epochs(groups)])
     return pictures
 
 
 def names_of(pictures: Sequence[Picture]) -> list[str]:
     """Gives the names of all lines, in the order in which they come: one name, one look."""
     return list(dict.fromkeys(line.name for picture in pictures for line in picture.panel.lines))
+
+
+def _on_one_scale(pictures: Sequence[Picture]) -> list[Picture]:
+    """Has the pictures of a model on a data set, such as EPL and ERK, tell an accuracy at the same height."""
+    points = [point for picture in pictures for line in picture.panel.lines for point in line.points]
+    reach = (
+        min((point.y - point.deviation for point in points), default=0.0),
+        max((point.y + point.deviation for point in points), default=1.0),
+    )
+    return [replace(picture, panel=replace(picture.panel, y_reach=reach)) for picture in pictures]
 
 
 def _over_sparsity(groups: Sequence[Group]) -> Iterator[Picture]:

@@ -140,3 +140,19 @@ def test_runs_without_files_are_not_over_bits() -> None:
     runs = [search(width=width) for width in (0.5, 1.0)]
     runs = [Run(r.name, r.traits, r.seeds, Result(**{**r.result.told(), "bits": None}), r.curve) for r in runs]
     assert [picture.kind for picture in drawn(*runs)] == ["space"]
+
+
+def test_what_is_compared_is_on_one_scale() -> None:
+    runs = [search(sparsity=sparsity, ratios=ratios) for sparsity in (0.3, 0.5, 0.7) for ratios in ("epl", "erk")]
+    runs += [search(seed, sparsity=0.9, prune=0.4, lock=0, ratios="erk") for seed in (0, 1)]
+    other = [search(sparsity=sparsity, model="conv2") for sparsity in (0.3, 0.5, 0.7)]
+    pictures = drawn(*runs, *other)
+    assert [picture.panel.title for picture in pictures] == [
+        "conv2 on digits",
+        "conv6 on digits, EPL",
+        "conv6 on digits, ERK",
+    ]
+    other_reach, *reaches = [picture.panel.y_reach for picture in pictures]
+    assert other_reach == pytest.approx((0.21, 0.25))
+    assert reaches[0] == reaches[1]
+    assert reaches[0] == pytest.approx((0.095 - 0.01 / 2**0.5, 0.25))  # to the foot of the lowest bar
