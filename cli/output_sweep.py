@@ -153,7 +153,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         raise Stopped(
             folder,
             expected=f"{len(sweep.runs)} runs",
-            found=f"{len(results)} finished",
+            found=f"{len(finished(sweep, folder))} finished",  # some may have ended while all were stopped
             remedy="the same command goes on",
         ) from error
     told = [(run.point, results[run.point.name]) for run in sweep.runs if run.point.name in results]

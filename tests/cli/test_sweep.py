@@ -301,7 +301,8 @@ def test_the_small_form_of_a_plan_varies_what_the_plan_does(name: str) -> None:
     full, small = (points_of(read(form, command._commands())) for form in (name, f"{name}-small"))
     assert varied(full) <= varied(small)
     assert {point.command for point in full} == {point.command for point in small}
-    assert {point.options["model"] for point in full} - {point.options["model"] for point in small} <= {"resnet18"}
+    models = {str(point.options["model"]).replace("conv6", "conv4") for point in full}  # which begins to learn at once
+    assert models - {point.options["model"] for point in small} <= {"resnet18"}
     assert len({point.options["seed"] for point in small}) >= 2  # or there is no deviation over seeds
     assert len({(point.options["recipe"], point.options["epochs"]) for point in small}) == 1
 
