@@ -33,7 +33,7 @@ def test_what_a_run_is_told(tmp_path: Path) -> None:
     told = {name: Task(Point("seed=1", name, {}, {"seed": 1}), folder).commands() for name in ("search", "train")}
     run = ["--seed=1", f"--output={folder}", "--resume"]
     assert told["train"] == [["train", *run]]
-    packed = ["pack", str(folder / "ckpt.pt"), f"--output={folder / 'model.slt'}", "--force"]
+    packed = ["pack", f"--output={folder / 'model.slt'}", "--force", "--", str(folder / "ckpt.pt")]
     assert told["search"] == [["search", *run], packed]
 
 
