@@ -171,7 +171,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
             folder,
             expected=f"{len(sweep.runs)} finished runs",
             found=f"{len(broken)} broken; {name}: {fault}",
-            remedy="the same command repeats what is broken",
+            remedy="the same command repeats what is broken, from the start where its folder is removed",
         )
 
 

@@ -35,6 +35,8 @@ _DASHES: tuple[tuple[int, tuple[float, ...]], ...] = (
     *((0, ()), (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2))),
     *((0, (3, 1.2)), (0, (9, 2.5))),
 )
+_NARROW = 2.25
+"""The highest number of a logarithmic axis over its lowest, below which equal steps label it better."""
 _DIGITS = (
     *((4, (1, 1.5, 2, 3, 4, 5, 6, 8)), (30, (1, 2, 5)), (1000, (1, 3))),
     (math.inf, (1,)),
@@ -234,15 +236,19 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, Any]]
 
 def _round_ticks(axis: Any) -> None:
     """Labels a logarithmic axis with a few plain numbers; an axis of less than a decade has labels too."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     low, high = axis.get_view_interval()
     range_of_axis = high / low
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+    if range_of_axis < _NARROW:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1e4 else f"{value:.6g}"))
+        return
     digits = next(digits for most, digits in _DIGITS if range_of_axis <= most)
     axis.set_major_locator(LogLocator(subs=digits, numticks=99))
-    axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def short(number: float) -> str:

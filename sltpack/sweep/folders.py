@@ -13,7 +13,7 @@ from ..search import BEST
 from ..search.folder import is_begun, load_ours, read_metrics
 from .requests import Prepared
 
-_REMEDY = "choose another folder for the sweep, or move this one away"
+_REMEDY = "choose another folder for the sweep, or move that run's folder away"
 
 
 def result_of(prepared: Prepared, folder: Path) -> Result | None:

@@ -186,7 +186,9 @@ def test_a_broken_run_stops_no_other_and_is_repeated(
     where = f"{runs / 'seed=0' / LAST}: expected a checkpoint"
     assert ended.stdout.startswith(f"seed=0: broken: {where}")
     assert ended.stderr.startswith(f"Error: {runs}: expected 2 finished runs, found 1 broken; seed=0: {where}")
-    assert ended.stderr.endswith("; the same command repeats what is broken\n")
+    assert ended.stderr.endswith(
+        "; the same command repeats what is broken, from the start where its folder is removed\n"
+    )
     assert len(ended.stderr.splitlines()) == 1
     assert ended.stdout.splitlines()[-1].startswith(f"broken: seed=0: {where}")
     (runs / "seed=0" / LAST).unlink()
@@ -218,7 +220,7 @@ def test_a_folder_with_another_run_is_refused(plan: Callable[[str], Path], tmp_p
     trained = plan('[[grid]]\ncommand = "train"\n')
     assert refusal(trained, "-o", runs, status=2) == (
         f"{runs / 'train' / BEST}: expected a training of weights, found a search; "
-        "choose another folder for the sweep, or move this one away"
+        "choose another folder for the sweep, or move that run's folder away"
     )
 
 

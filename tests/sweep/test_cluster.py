@@ -188,7 +188,7 @@ def test_one_of_this_machine_alone_tells_what_is_broken(folder: Path) -> None:
     assert METRICS in broken["fault"]
     assert err.splitlines() == [
         f"Error: runs: expected 1 finished runs, found 1 broken; {RUN}: {broken['fault']}; "
-        "the same command repeats what is broken"
+        "the same command repeats what is broken, from the start where its folder is removed"
     ]
 
 
