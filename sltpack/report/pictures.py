@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..charts import Line, Panel, Point
+from ..ratios import place
 from . import words
 from .groups import Group, Section, count_of
 from .runs import TRAINED, Value
@@ -166,7 +167,15 @@ def _without_sparsity(groups: Sequence[Group]) -> _TraitsOf:
         return {**rest(group), SOURCE: f"p = {prune}, l = {lock}"}
 
     places = [(frozenset(placed(group).items()), group.traits["sparsity"]) for group in groups]
-    return placed if len(set(places)) == len(places) else fixed
+    return placed if len(set(places)) == len(places) and all(map(_is_placed, groups)) else fixed
+
+
+def _is_placed(group: Group) -> bool:
+    """Tells whether the search space lies around the sparsity."""
+    sparsity, freeze, *asked = (_number(group.traits[name]) for name in ("sparsity", *_FREEZING))
+    if not 0 <= sparsity <= 1 or not 0 <= freeze <= 1:
+        return False
+    return all(abs(ratio - wanted) < 1e-9 for ratio, wanted in zip(asked, place(sparsity, freeze), strict=True))
 
 
 def _without_width(group: Group) -> Traits:

@@ -63,8 +63,15 @@ def report_on(folder: Path, places: Sequence[Path], max_weights: int, told: Call
     """
     runs: list[Run] = []
     left_out: list[LeftOut] = []
+    first: dict[object, str] = {}
     for place in places:
         found = read(place, folder, max_weights)
+        if isinstance(found, Run):
+            # A copy, or a repeat, would count as one more seed, and make the deviation smaller than it is.
+            alike = found.section, frozenset(found.traits.items()), frozenset(found.seeds.items())
+            earlier = first.setdefault(alike, found.name)
+            if earlier != found.name:
+                found = LeftOut(found.name, f"the same settings and seeds as {earlier}")
         if isinstance(found, Run):
             runs.append(found)
         else:

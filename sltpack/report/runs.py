@@ -25,6 +25,10 @@ _MOST = 120
 """Characters of a name or a value."""
 _OF_THE_DATA = ("classes", "input_shape")
 """Arguments of a model that follow from its data."""
+_BROUGHT = ("folder", "imagenet", "graph")
+"""Data whose path is not noted."""
+_DIGITS = 8
+"""Of a digest, which tell data apart."""
 _NO_TRAIT = ("data", "method", "sparsity", "threshold", "date", "sltpack", "class_names", "seed")
 _NO_TRAIT_ENDINGS = ("_seed", "_sha256")
 
@@ -132,12 +136,17 @@ def _traits(kept: Kept) -> dict[str, Value]:
     if not searched:
         of_the_search = {**dict.fromkeys(of_the_search), "method": TRAINED, "init": source.init}
     return {
-        "data": _plain(settings.get("data")),
-        "model": _plain(source.model.name),
-        **of_the_search,
+        **(checked := {"data": _data(settings), "model": _plain(source.model.name), **of_the_search}),
         **{one_line(name, _MOST): _plain(value) for name, value in arguments.items()},
         **{one_line(name, _MOST): _plain(value) for name, value in settings.items() if _is_trait(name)},
+        **checked,  # once more: whatever a stranger calls a setting, these come from the source itself
     }
+
+
+def _data(settings: Mapping[str, Any]) -> Value:
+    """Names the data; those that somebody brought, whose names are all alike, by what is in them too."""
+    name, digest = _plain(settings.get("data")), settings.get("test_sha256")
+    return f"{name} {one_line(digest[:_DIGITS])}" if name in _BROUGHT and isinstance(digest, str) else name
 
 
 def _is_trait(name: str) -> bool:
@@ -158,5 +167,7 @@ def _seeds(kept: Kept) -> dict[str, int]:
     own = {name: seed if value is None else value for name, value in told.items()}
     drawn = {"weights_seed": kept.source.seeds.weights, "freezing_seed": kept.source.seeds.freezing}
     return {
-        name: value for name, value in {**own, **drawn}.items() if isinstance(value, int) and 0 <= value < SEED_LIMIT
+        one_line(name, _MOST): value
+        for name, value in {**own, **drawn}.items()
+        if isinstance(value, int) and 0 <= value < SEED_LIMIT
     }

@@ -36,7 +36,7 @@ def csv_of(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     asked = [f"asked_{name}" if name in _MEASURED else name for name in traits]
-    writer.writerow(["run", *asked, *seeds, *(field.name for field in fields(Result))])
+    writer.writerow(["run", *map(_cell, [*asked, *seeds]), *(field.name for field in fields(Result))])
     for run in runs:
         told = [_cell(run.traits.get(name)) for name in traits], [run.seeds.get(name, "") for name in seeds]
         writer.writerow([_cell(run.name), *told[0], *told[1], *map(_cell, asdict(run.result).values())])
@@ -60,7 +60,7 @@ def in_common(section: Section) -> list[tuple[str, str]]:
     """
     other = varying(section.groups)
     traits = section.groups[0].traits
-    same = [name for name, value in traits.items() if name not in other and value not in (None, False)]
+    same = [name for name, value in traits.items() if name not in other and value is not None and value is not False]
     return [(name.replace("_", " "), told(name, traits[name])) for name in same]
 
 

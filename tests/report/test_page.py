@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from sltpack.report.groups import Report, sections_of
 from sltpack.report.reports import drawn
 from sltpack.report.runs import TRAINED, LeftOut, Run, Value
-from sltpack.report.tables import csv_of
+from sltpack.report.tables import csv_of, in_common
 from sltpack.results import Result
 
 VOID = {"meta", "img", "link", "br"}
@@ -143,3 +143,12 @@ def test_the_same_runs_are_the_same_page() -> None:
 def test_a_text_is_no_formula() -> None:
     (row,) = csv.DictReader(io.StringIO(csv_of(Report("runs", sections_of([made("=1+1", 0.5, data="@sum")]), ()))))
     assert (row["run"], row["data"]) == ("'=1+1", "'@sum")
+    head = csv_of(Report("runs", sections_of([made("a", 0.5, **{"=2+2": 1})]), ())).splitlines()[0]
+    assert "'=2+2" in head.split(",") and "=2+2" not in head.split(",")
+
+
+def test_what_all_have_in_common_may_be_nothing() -> None:
+    (section,) = sections_of([made("a", 0.5, momentum=0.0, warmup=0, compiled=False)])
+    same = dict(in_common(section))
+    assert (same["momentum"], same["warmup"]) == ("0", "0")
+    assert "compiled" not in same

@@ -142,6 +142,13 @@ def test_runs_without_files_are_not_over_bits() -> None:
     assert [picture.kind for picture in drawn(*runs)] == ["space"]
 
 
+def test_fixed_places_are_not_joined_though_their_sparsities_differ() -> None:
+    runs = [search(sparsity=k, prune=0.0, lock=0.5) for k in (0.1, 0.2, 0.3)]
+    runs += [search(sparsity=k, prune=0.5, lock=0.0) for k in (0.7, 0.8, 0.9)]
+    (picture,) = drawn(*runs)
+    assert [line.name for line in picture.panel.lines] == ["p = 0, l = 0.5", "p = 0.5, l = 0"]
+
+
 def test_what_is_compared_is_on_one_scale() -> None:
     runs = [search(sparsity=sparsity, ratios=ratios) for sparsity in (0.3, 0.5, 0.7) for ratios in ("epl", "erk")]
     runs += [search(seed, sparsity=0.9, prune=0.4, lock=0, ratios="erk") for seed in (0, 1)]

@@ -14,7 +14,7 @@ from sltpack.checkpoints import Checkpoint
 from sltpack.errors import RequestError
 from sltpack.header import MAX_WEIGHTS
 from sltpack.report.groups import Report, sections_of
-from sltpack.report.reports import drawn
+from sltpack.report.reports import drawn, report_on
 from sltpack.report.runs import LeftOut, Run, find, read
 from sltpack.results import TICKET
 from sltpack.search import BEST, LAST, METRICS
@@ -178,6 +178,7 @@ def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[P
         "order_seed": "first",
         "foo": ["x", "y"],
         "\udc80": 1,
+        "\udc80_seed": 1,
     }
     replace(run[1], settings={**run[1].settings, **strange}).save(folder / "sweep" / "one" / BEST)
     (folder / "sweep" / "one" / TICKET).unlink()
@@ -188,3 +189,43 @@ def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[P
     whole = drawn(Report("runs", sections_of([found]), ()))
     assert whole.page().encode()
     assert len(whole.files()) == 2
+
+
+def test_what_the_source_says_is_not_what_a_stranger_says(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    before = only(folder)
+    strange = {"model": "resnet18", "init": "ku", "prune": 0.9, "freeze": 0.9, "scale": "none", "ratios": "erk"}
+    replace(run[1], settings={**run[1].settings, **strange}).save(folder / "sweep" / "one" / BEST)
+    (folder / "sweep" / "one" / TICKET).unlink()
+    after = only(folder)
+    assert isinstance(before, Run) and isinstance(after, Run)
+    assert after.traits == before.traits
+
+
+def test_data_that_somebody_brought_are_told_apart(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    (folder / "sweep" / "one" / TICKET).unlink()
+    names = []
+    for digest in ("1" * 64, "2" * 64):
+        brought = {**run[1].settings, "data": "folder", "test_sha256": digest}
+        replace(run[1], settings=brought).save(folder / "sweep" / "one" / BEST)
+        found = only(folder)
+        assert isinstance(found, Run)
+        names.append(found.traits["data"])
+    assert names == ["folder 11111111", "folder 22222222"]
+
+
+def test_a_copy_is_no_other_seed(folder: Path) -> None:
+    shutil.copytree(folder / "sweep" / "one", folder / "sweep" / "two")
+    shutil.copytree(folder / "sweep", folder / "other")
+    report = report_on(folder, find(folder), MAX_WEIGHTS, lambda: None)
+    assert [len(section.runs) for section in report.sections] == [1, 1]
+    assert report.left_out == (
+        LeftOut("other/two", "the same settings and seeds as other/one"),
+        LeftOut("sweep/two", "the same settings and seeds as sweep/one"),
+    )
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "NaN", "Infinity"])
+def test_numbers_that_no_float_can_be(folder: Path, number: str) -> None:
+    path = folder / "sweep" / "one" / METRICS
+    path.write_text(f'{{"epoch": 1, "loss": {number}, "validation_accuracy": 0.5}}\n')
+    assert isinstance(only(folder), Run)
