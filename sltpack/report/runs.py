@@ -135,12 +135,11 @@ def _traits(kept: Kept) -> dict[str, Value]:
     }
     if not searched:
         of_the_search = {**dict.fromkeys(of_the_search), "method": TRAINED, "init": source.init}
-    return {
-        **(checked := {"data": _data(settings), "model": _plain(source.model.name), **of_the_search}),
-        **{one_line(name, _MOST): _plain(value) for name, value in arguments.items()},
-        **{one_line(name, _MOST): _plain(value) for name, value in settings.items() if _is_trait(name)},
-        **checked,  # once more: whatever a stranger calls a setting, these come from the source itself
-    }
+    checked = {"data": _data(settings), "model": _plain(source.model.name), **of_the_search}
+    told = {**arguments, **{name: value for name, value in settings.items() if _is_trait(name)}}
+    others = {one_line(name, _MOST): _plain(value) for name, value in told.items()}
+    # Whatever a stranger calls a setting: what is checked comes from the source itself.
+    return {**checked, **{name: value for name, value in others.items() if name not in checked}}
 
 
 def _data(settings: Mapping[str, Any]) -> Value:
