@@ -91,8 +91,8 @@ def command(
             raise click.UsageError(f"--{name.replace('_', '-')} goes with --data; leave it out with --image")
 
     from sltpack.errors import one_line
-    from sltpack.inference import classify_files
-    from sltpack.scoring import score_on
+    from sltpack.inference.network import classify_files
+    from sltpack.inference.scoring import score_on
 
     if images:
         ranked = classify_files(

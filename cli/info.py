@@ -28,11 +28,11 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
       sltpack info conv6-cifar10 --layers
       sltpack info model.slt --json | jq .file_bits
     """
-    from sltpack import container
-    from sltpack.accounting import account
     from sltpack.bundled import locate
     from sltpack.errors import one_line
-    from sltpack.header import parts
+    from sltpack.format import container
+    from sltpack.format.accounting import account
+    from sltpack.format.records import parts
 
     ticket = container.read(locate(file), max_weights)
     found = account(ticket)

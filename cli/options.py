@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from sltpack.header import MAX_WEIGHTS
+from sltpack.format.records import MAX_WEIGHTS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]

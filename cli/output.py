@@ -11,8 +11,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from sltpack.accounting import Account
 from sltpack.errors import one_line
+from sltpack.format.accounting import Account
 
 if TYPE_CHECKING:
     from sltpack.theory import Curve

@@ -22,10 +22,10 @@ from sltpack.errors import SltpackError, one_line
 from .output import console
 
 if TYPE_CHECKING:
-    from sltpack.results import Result
+    from sltpack.checkpoints.results import Result
     from sltpack.sweep.costs import Cost
-    from sltpack.sweep.executors import Executor, Task
-    from sltpack.sweep.points import Point
+    from sltpack.sweep.executors.local import Executor, Task
+    from sltpack.sweep.plan.points import Point
     from sltpack.sweep.sweeps import Sweep
 
 _REFRESH = 2
@@ -123,7 +123,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         Stopped: by Ctrl-C.
         SltpackError: the folder of a point holds something else, or runs are broken.
     """
-    from sltpack.results import Result
+    from sltpack.checkpoints.results import Result
     from sltpack.sweep.sweeps import Stopped, carry_on, finished
 
     results = finished(sweep, folder)

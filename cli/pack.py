@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sltpack.header import CODECS
+from sltpack.format.records import CODECS
 
 from . import options
 
@@ -45,7 +45,7 @@ def command(
       sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
       sltpack pack runs/conv6/ckpt.pt -o plain.slt --codec raw
     """
-    from sltpack.packing import pack
+    from sltpack.checkpoints.packing import pack
 
     from .output import print_parts
 

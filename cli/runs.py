@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sltpack.header import SEED_LIMIT, source_parts
-from sltpack.presets import DEFAULT_RECIPE, OPTIMIZERS, PRECISIONS, RECIPES
+from sltpack.format.records import SEED_LIMIT, source_parts
+from sltpack.searching.presets import DEFAULT_RECIPE, OPTIMIZERS, PRECISIONS, RECIPES
 
 from . import options
 
 if TYPE_CHECKING:
-    from sltpack.checkpoints import Kept
+    from sltpack.checkpoints.records import Kept
 
 SEED = click.IntRange(0, SEED_LIMIT - 1)
 TRAINING_SETTINGS = (
@@ -134,7 +134,7 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
     """
     from sltpack.errors import one_line
     from sltpack.progress import leads_here
-    from sltpack.search import BEST
+    from sltpack.searching.run_folder import BEST
 
     metrics = found.metrics
     if not leads_here():

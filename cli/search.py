@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sltpack import presets
-from sltpack.header import INITS, METHODS, SCALES
+from sltpack.format.records import INITS, METHODS, SCALES
+from sltpack.searching import presets
 
 from . import options, runs
 
 if TYPE_CHECKING:
-    from sltpack.search import Settings
+    from sltpack.searching.settings import Settings
 
 
 @click.command("search")
@@ -71,7 +71,7 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.search import search_on
+    from sltpack.searching.request import search_on
 
     settings, choices = settled(data_name, **chosen)
     found = search_on(model, data_name, output, settings, **choices)
@@ -94,7 +94,7 @@ def settled(data_name: str, preset: str, recipe: str, **chosen: Any) -> tuple[Se
     Raises:
         RequestError: a setting is out of its range.
     """
-    from sltpack.search import Settings
+    from sltpack.searching.settings import Settings
 
     chosen = presets.of_recipe(recipe, runs.recipe_kind("search", data_name), presets.of_preset(preset, chosen))
     names = (*runs.TRAINING_SETTINGS, "sparsity", "method", "threshold", "score_seed")

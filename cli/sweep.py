@@ -12,10 +12,10 @@ from sltpack.errors import RequestError, SltpackError, one_line
 from . import options, search, train
 
 if TYPE_CHECKING:
-    from sltpack.sweep.executors import Executor
-    from sltpack.sweep.plan import Option
-    from sltpack.sweep.points import Point
-    from sltpack.sweep.requests import Request
+    from sltpack.sweep.executors.local import Executor
+    from sltpack.sweep.plan.files import Option
+    from sltpack.sweep.plan.points import Point
+    from sltpack.sweep.plan.requests import Request
     from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
@@ -114,7 +114,7 @@ def _folders(plans: tuple[str, ...], output: Path | None) -> list[Path | None]:
         return [None] * len(plans)
     if len(plans) == 1:
         return [output]
-    from sltpack.sweep.plans import name_of
+    from sltpack.sweep.plan.bundled import name_of
 
     names = [name_of(plan) for plan in plans]
     for name in names:
@@ -127,8 +127,8 @@ def _folders(plans: tuple[str, ...], output: Path | None) -> list[Path | None]:
 
 def _sweep(plan: str, changes: list[tuple[str, str]]) -> Sweep:
     """Reads a plan and the data of its points."""
-    from sltpack.sweep.plan import read, value_of
-    from sltpack.sweep.points import points_of
+    from sltpack.sweep.plan.files import read, value_of
+    from sltpack.sweep.plan.points import points_of
     from sltpack.sweep.sweeps import sweep_of
 
     found = read(plan, _commands(), [(option, value_of(text)) for option, text in changes])
@@ -137,8 +137,8 @@ def _sweep(plan: str, changes: list[tuple[str, str]]) -> Sweep:
 
 def _executor(jobs: int, address: str | None) -> Executor:
     """Gives what makes the runs: a cluster where one is named, otherwise this machine."""
-    from sltpack.sweep.cluster import Cluster
-    from sltpack.sweep.executors import Local
+    from sltpack.sweep.executors.local import Local
+    from sltpack.sweep.executors.ray.cluster import Cluster
 
     if address is None:
         return Local(jobs)
@@ -171,7 +171,7 @@ def _parameters(command_name: str) -> dict[str, click.Option]:
 
 def _described(parameter: click.Option) -> Option:
     """Tells what an option takes, in a plan as on the command line."""
-    from sltpack.sweep.plan import Option
+    from sltpack.sweep.plan.files import Option
 
     if parameter.is_flag:
         return Option("true or false", lambda value: isinstance(value, bool))
@@ -208,7 +208,7 @@ def _range(kind: object) -> str:
 
 def _request(where: str, point: Point) -> Request:
     """Settles the options of a point as its command does."""
-    from sltpack.sweep.requests import Request
+    from sltpack.sweep.plan.requests import Request
     from sltpack.sweep.sweeps import of_point
 
     from .main import cli

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sltpack.header import INITS
-from sltpack.presets import of_recipe
+from sltpack.format.records import INITS
+from sltpack.searching.presets import of_recipe
 
 from . import options, runs
 
 if TYPE_CHECKING:
-    from sltpack.search import TrainingSettings
+    from sltpack.searching.settings import TrainingSettings
 
 
 @click.command("train")
@@ -35,7 +35,7 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
       sltpack train --model conv6 --data cifar10 --recipe short -o runs/trained
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
-    from sltpack.search import train_on
+    from sltpack.searching.request import train_on
 
     settings, choices = settled(data_name, **chosen)
     found = train_on(model, data_name, output, settings, **choices)
@@ -56,7 +56,7 @@ def settled(data_name: str, recipe: str, **chosen: Any) -> tuple[TrainingSetting
     Raises:
         RequestError: a setting is out of its range.
     """
-    from sltpack.search import TrainingSettings
+    from sltpack.searching.settings import TrainingSettings
 
     chosen = of_recipe(recipe, runs.recipe_kind("train", data_name), chosen)
     return TrainingSettings(**{name: chosen.pop(name) for name in runs.TRAINING_SETTINGS}), chosen

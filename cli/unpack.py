@@ -40,8 +40,8 @@ def command(
       sltpack unpack model.slt -o state.pt --format torch
       sltpack unpack model.slt -o golden.safetensors --parts
     """
+    from sltpack.checkpoints.packing import unpack
     from sltpack.errors import one_line
-    from sltpack.packing import unpack
 
     done = unpack(file, output, file_format=file_format, parts=parts, force=force, max_weights=max_weights)
     if as_json:

@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from sltpack import data
-from sltpack.data.graphs import whole_graph
-from sltpack.evaluation import predict
-from sltpack.inference import open_network
+from sltpack.data.graphs.graph import whole_graph
+from sltpack.inference.network import open_network
+from sltpack.inference.prediction import predict
 from sltpack.models.gin import Gin
 
 Form = Callable[[torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]

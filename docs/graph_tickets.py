@@ -19,9 +19,9 @@ import sys
 from pathlib import Path
 
 from sltpack import account
-from sltpack.checkpoint_reader import load_any
-from sltpack.checkpoints import Kept, TrainedNetwork
-from sltpack.container import read
+from sltpack.checkpoints.reading import load_any
+from sltpack.checkpoints.records import Kept, TrainedNetwork
+from sltpack.format.container import read
 
 GRID = ((0.2, 0.4), (0.5, 0.5), (0.5, 0.8), (0.8, 0.4))
 """Sparsity and freezing ratio of the frozen sources that are tried; the first is the paper's for GIN."""

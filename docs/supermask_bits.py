@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sltpack
-from sltpack import codecs
-from sltpack.accounting import account, entropy_bits
-from sltpack.header import Layer
-from sltpack.tickets import Ticket
+from sltpack.format.accounting import account, entropy_bits
+from sltpack.format.records import Layer
+from sltpack.supermask import codecs
+from sltpack.tickets.ticket import Ticket
 
 Numbers = NDArray[np.int64]
 STRENGTHS = (1, 4, 16, 64, 256, 1024, 4096, 16384)

@@ -19,9 +19,9 @@ from pathlib import Path
 import draw_curves
 
 from sltpack import account, load
-from sltpack.checkpoint_reader import load_any
-from sltpack.checkpoints import TrainedNetwork
-from sltpack.container import read
+from sltpack.checkpoints.reading import load_any
+from sltpack.checkpoints.records import TrainedNetwork
+from sltpack.format.container import read
 
 ROWS = {
     "trained": ("weight training", ["train"]),

@@ -16,12 +16,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .accounting import Account, account
-    from .checkpoints import Checkpoint, TrainedNetwork
+    from .checkpoints.records import Checkpoint, TrainedNetwork
     from .errors import SltpackError
-    from .search.named import search_on, train_on
-    from .search.settings import Settings, TrainingSettings
-    from .tickets import Ticket, load, save
+    from .format.accounting import Account, account
+    from .searching.request import search_on, train_on
+    from .searching.settings import Settings, TrainingSettings
+    from .tickets.ticket import Ticket, load, save
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,18 +40,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Account": "accounting",
-    "Checkpoint": "checkpoints",
-    "Settings": "search.settings",
+    "Account": "format.accounting",
+    "Checkpoint": "checkpoints.records",
+    "Settings": "searching.settings",
     "SltpackError": "errors",
-    "Ticket": "tickets",
-    "TrainedNetwork": "checkpoints",
-    "TrainingSettings": "search.settings",
-    "account": "accounting",
-    "load": "tickets",
-    "save": "tickets",
-    "search_on": "search.named",
-    "train_on": "search.named",
+    "Ticket": "tickets.ticket",
+    "TrainedNetwork": "checkpoints.records",
+    "TrainingSettings": "searching.settings",
+    "account": "format.accounting",
+    "load": "tickets.ticket",
+    "save": "tickets.ticket",
+    "search_on": "searching.request",
+    "train_on": "searching.request",
 }
 
 

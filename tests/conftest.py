@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from sltpack import data, models
-from sltpack.checkpoints import Checkpoint
-from sltpack.data.labelled import DataSet
-from sltpack.header import Ratios, Seeds, Source
-from sltpack.search import Settings, search
-from sltpack.sources import make_source
+from sltpack.checkpoints.records import Checkpoint
+from sltpack.data.dataset import DataSet
+from sltpack.format.records import Ratios, Seeds, Source
+from sltpack.searching.runner import search
+from sltpack.searching.settings import Settings
+from sltpack.source.network import make_source
 
 COMMANDS = Path(__file__).parents[1] / "cli"
 installed = Path(str(importlib.util.find_spec("sltpack_cli").origin)).parent  # type: ignore[union-attr]

@@ -10,9 +10,9 @@ import torch
 from click.testing import CliRunner
 
 from sltpack import bundled, load, save
-from sltpack.accounting import account
-from sltpack.data.graphs import connect
-from sltpack.nodes import Nodes
+from sltpack.data.graphs.graph import connect
+from sltpack.format.accounting import account
+from sltpack.models.graph_batch import Nodes
 from sltpack_cli.main import cli
 
 

@@ -32,6 +32,6 @@ def test_what_is_missing_is_seen(tmp_path: Path) -> None:
 
 def test_sections_that_are_named() -> None:
     results = (ROOT / "docs" / "results.md").read_text("utf-8")
-    for page in (*PAGES, ROOT / "sltpack" / "presets.py"):
+    for page in (*PAGES, ROOT / "sltpack" / "searching" / "presets.py"):
         for section in re.findall(r'results\.md\)?, "([^"]+)"', page.read_text("utf-8")):
             assert f"## {section}\n" in results

@@ -75,7 +75,7 @@ def test_packages_lie_where_this_test_looks_for_them() -> None:
 
 def test_there_are_no_files_of_kinds_that_nobody_thought_of() -> None:
     assert {PurePosixPath(name).suffix for name in files_of_the_tree()} - {""} <= SUFFIXES
-    assert {"sltpack/py.typed", "sltpack_cli/py.typed", "sltpack/data/digits.npz"} <= files_of_the_tree()
+    assert {"sltpack/py.typed", "sltpack_cli/py.typed", "sltpack/data/images/digits.npz"} <= files_of_the_tree()
 
 
 def test_the_wheel_has_the_files_of_the_tree_and_no_others(wheel: Path) -> None:

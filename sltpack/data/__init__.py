@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from .images import Images
-    from .labelled import DataSet
+    from .dataset import DataSet
+    from .images.in_memory import Images
 
 __all__ = [
     "GRAPHS",
@@ -55,7 +55,9 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None,
         RequestError: the name is unknown, or an argument makes no sense for this data set.
         DataError: the data set is missing, incomplete or damaged.
     """
-    from . import cifar, digits, digits_graph, folders, graph_files, imagenet, ogb, planetoid
+    from .graphs import digits_graph, ogb, planetoid
+    from .graphs import own_files as graph_files
+    from .images import cifar, digits, folders, imagenet
 
     require_known(name)
     kind, _, path = name.partition(":")
@@ -126,7 +128,8 @@ def fixed_classes(name: str) -> tuple[str, ...]:
     Returns:
         The names by label; none for a data set that brings its own.
     """
-    from . import cifar, digits, ogb, planetoid
+    from .graphs import ogb, planetoid
+    from .images import cifar, digits
 
     families = {family.name: family.classes for family in planetoid.FAMILIES.values()}
     known = {
@@ -154,7 +157,7 @@ def read_image(name: str, path: Path, shape: tuple[int, int, int]) -> NDArray[np
         MismatchError: no image has so many channels.
         DataError: the file is no image, or too large for the memory.
     """
-    from . import folders, imagenet
+    from .images import folders, imagenet
 
     _, height, width = shape
     folders.require_memory(path, (height, width, shape[0]))
@@ -175,8 +178,8 @@ def unlabelled(name: str, pixels: torch.Tensor) -> Images:
     """
     import torch
 
-    from . import cifar, digits, folders
-    from .images import Images
+    from .images import cifar, digits, folders
+    from .images.in_memory import Images
 
     mean, deviation = {
         "digits": (digits.MEAN, digits.DEVIATION),
@@ -189,7 +192,8 @@ def unlabelled(name: str, pixels: torch.Tensor) -> Images:
 def __getattr__(name: str) -> Any:
     """Gives `DataSet` and `Images` when they are first asked for, so that `NAMES` can be read without torch."""
     if name in ("DataSet", "Images"):
-        from . import images, labelled
+        from . import dataset as labelled
+        from .images import in_memory as images
 
         return getattr(labelled if name == "DataSet" else images, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

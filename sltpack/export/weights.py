@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import RequestError
 from ..files import write_atomically
-from ..freezing import SEARCHED
-from ..tickets import Ticket, weights_digest
+from ..source.freezing import SEARCHED
+from ..tickets.ticket import Ticket, weights_digest
 
 Arrays = Mapping[str, NDArray[Any]]
 

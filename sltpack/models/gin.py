@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..nodes import Neighbours, Nodes, apply_linear
+from .graph_batch import Neighbours, Nodes, apply_linear
 
 HIDDEN = 386
 """Features of the three hidden layers at width 1."""

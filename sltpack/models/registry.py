@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from ..errors import FormatError, RequestError
-from ..header import MAX_WEIGHTS, ModelSpec
-from ..layers import searchable
-from ..nodes import Neighbours, Nodes
+from ..format.records import MAX_WEIGHTS, ModelSpec
 from .conv import conv
 from .gin import Gin
+from .graph_batch import Neighbours, Nodes
+from .layers import searchable
 from .resnet import BLOCKS, ResNet
 
 Builder = Callable[..., nn.Module]
@@ -30,7 +30,7 @@ MODELS: dict[str, Builder] = {
 """Builders by name; each takes `width`, `classes` and `input_shape`. `resnet18` is the CIFAR form, `imagenet-resnet18`
 the ImageNet form of the same blocks."""
 FOR_GRAPHS = ("gin",)
-"""Those that are given a graph (`sltpack.nodes.Nodes`), and of which an input shape is the features of a node alone."""
+"""Those that are given a graph (`sltpack.models.graph_batch.Nodes`); their input shape is the features of one node."""
 _IMAGE = ("channels", "height", "width")
 _NODE = ("features",)
 MAX_WIDTH = 1024

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..charts import Line, Panel, Point
-from ..ratios import place
+from ..source.ratios import place
 from . import words
 from .groups import Group, Section, count_of
 from .runs import TRAINED, Value

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint_reader import load_any
-from ..checkpoints import Checkpoint, Kept
+from ..checkpoints.reading import load_any
+from ..checkpoints.records import Checkpoint, Kept
+from ..checkpoints.results import Result, result_of
 from ..errors import RequestError, SltpackError, one_line, reason, shown
-from ..header import SEED_LIMIT
-from ..results import Result, result_of
-from ..search import BEST
-from ..search.folder import is_begun, read_metrics
+from ..format.records import SEED_LIMIT
+from ..searching.run_folder import BEST, is_begun, read_metrics
 
 Value = str | int | float | bool | None
 """Of a trait."""

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
-from ..results import Result
+from ..checkpoints.results import Result
 from .groups import Group, Report, Section, varying
 from .words import telling, told
 

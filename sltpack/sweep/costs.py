@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import torch
 
 from ..data import is_graph
-from ..devices import choose_device
 from ..errors import SltpackError
-from ..search.settings import Settings
-from ..search.timing import Pace, time_steps
-from .requests import Prepared
+from ..inference.devices import choose_device
+from ..searching.settings import Settings
+from ..searching.timing import Pace, time_steps
+from .plan.requests import Prepared
 from .sweeps import of_point
 
-_START = "import sltpack.search, sltpack.packing"
+_START = "import sltpack.searching, sltpack.checkpoints.packing"
 
 
 @dataclass(frozen=True)

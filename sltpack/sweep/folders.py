@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..checkpoint_reader import load_any
-from ..checkpoints import Checkpoint, Kept
+from ..checkpoints.reading import load_any
+from ..checkpoints.records import Checkpoint, Kept
+from ..checkpoints.results import Result
+from ..checkpoints.results import result_of as result_of_run
 from ..errors import FormatError, MismatchError, RequestError
-from ..results import Result
-from ..results import result_of as result_of_run
-from ..search import BEST
-from ..search.folder import is_begun, load_ours, read_metrics
-from .requests import Prepared
+from ..searching.run_folder import BEST, is_begun, load_ours, read_metrics
+from .plan.requests import Prepared
 
 _REMEDY = "choose another folder for the sweep, or move that run's folder away"
 

@@ -7,14 +7,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..checkpoints.results import Result
 from ..errors import RequestError, SltpackError, one_line
 from ..files import make_folder
-from ..results import Result
-from .executors import Executor, Task
+from .executors.local import Executor, Task
 from .folders import result_of
 from .locks import locked
-from .points import Point
-from .requests import DataSets, Prepared, Request, prepare
+from .plan.points import Point
+from .plan.requests import DataSets, Prepared, Request, prepare
 
 
 class Stopped(SltpackError):

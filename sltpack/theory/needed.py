@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import RequestError
-from ..streams import FREEZING, WEIGHTS, Stream
+from ..source.streams import FREEZING, WEIGHTS, Stream
 from .subset_sums import UNIT_BITS, reaches_all
 
 SMALLEST_EPSILON = 1e-6

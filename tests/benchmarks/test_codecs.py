@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sltpack import codecs
-from sltpack.header import Layer, ModelSpec, Ratios, Seeds, Source
-from sltpack.supermask import Supermask
-from sltpack.tickets import Ticket
+from sltpack.format.records import Layer, ModelSpec, Ratios, Seeds, Source
+from sltpack.supermask import codecs
+from sltpack.supermask.bits import Supermask
+from sltpack.tickets.ticket import Ticket
 
 Pairs = Callable[..., None]
 SIZE = (5000, 2000)

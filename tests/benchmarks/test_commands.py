@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sltpack import models
-from sltpack.header import Ratios, Seeds
-from sltpack.sources import make_source
-from sltpack.tickets import Ticket, save
+from sltpack.format.records import Ratios, Seeds
+from sltpack.source.network import make_source
+from sltpack.tickets.ticket import Ticket, save
 
 Pairs = Callable[..., None]
 

@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from sltpack import data, models
-from sltpack.data.graphs import whole_graph
-from sltpack.data.labelled import DataSet
-from sltpack.evaluation import predict
-from sltpack.header import Ratios, Seeds
-from sltpack.presets import of_recipe
-from sltpack.search import Settings, TrainingSettings
-from sltpack.search.edge_popup import EdgePopup, first_scores
-from sltpack.search.steps import Method, make_stepper
-from sltpack.search.weight_training import WeightTraining
-from sltpack.sources import make_source, searched_kept
+from sltpack.data.dataset import DataSet
+from sltpack.data.graphs.graph import whole_graph
+from sltpack.format.records import Ratios, Seeds
+from sltpack.inference.prediction import predict
+from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
+from sltpack.searching.methods.weight_training import WeightTraining
+from sltpack.searching.presets import of_recipe
+from sltpack.searching.settings import Settings, TrainingSettings
+from sltpack.searching.steps import Method, make_stepper
+from sltpack.source.network import make_source, searched_kept
 
 Pairs = Callable[..., None]
 write = runpy.run_path(str(Path(__file__).parents[1] / "generated_graph.py"))["write"]

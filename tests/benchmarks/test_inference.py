@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from sltpack import data, models
-from sltpack.evaluation import BATCH_SIZE, predict
-from sltpack.header import Ratios, Seeds
-from sltpack.sources import make_source
-from sltpack.tickets import Ticket
+from sltpack.format.records import Ratios, Seeds
+from sltpack.inference.prediction import BATCH_SIZE, predict
+from sltpack.source.network import make_source
+from sltpack.tickets.ticket import Ticket
 
 Pairs = Callable[..., None]
 IMAGES = 1000

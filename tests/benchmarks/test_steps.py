@@ -14,18 +14,18 @@ import pytest
 import torch
 
 from sltpack import models
-from sltpack.data.cifar import CIFAR10_CLASSES, DEVIATION, MEAN
-from sltpack.data.images import Images
-from sltpack.data.labelled import Batch
-from sltpack.devices import choose_device, multiplies_bfloat16
-from sltpack.header import Ratios, Seeds
-from sltpack.layers import channels_last
-from sltpack.ratios import place
-from sltpack.search import Settings, TrainingSettings
-from sltpack.search.edge_popup import EdgePopup, first_scores
-from sltpack.search.steps import Method, make_stepper
-from sltpack.search.weight_training import WeightTraining
-from sltpack.sources import make_source, searched_kept
+from sltpack.data.dataset import Batch
+from sltpack.data.images.cifar import CIFAR10_CLASSES, DEVIATION, MEAN
+from sltpack.data.images.in_memory import Images
+from sltpack.format.records import Ratios, Seeds
+from sltpack.inference.devices import choose_device, multiplies_bfloat16
+from sltpack.models.layers import channels_last
+from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
+from sltpack.searching.methods.weight_training import WeightTraining
+from sltpack.searching.settings import Settings, TrainingSettings
+from sltpack.searching.steps import Method, make_stepper
+from sltpack.source.network import make_source, searched_kept
+from sltpack.source.ratios import place
 
 Pairs = Callable[..., None]
 BATCH = 128

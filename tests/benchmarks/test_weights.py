@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from sltpack import checkpoint_reader, models
-from sltpack.checkpoints import Checkpoint
+from sltpack import models
+from sltpack.checkpoints import reading as checkpoint_reader
+from sltpack.checkpoints.records import Checkpoint
 from sltpack.export import write_weights
-from sltpack.header import Ratios, Seeds, Source
-from sltpack.layers import buffers
-from sltpack.sources import make_source, searched_kept
-from sltpack.tickets import Ticket, load, save
+from sltpack.format.records import Ratios, Seeds, Source
+from sltpack.models.layers import buffers
+from sltpack.source.network import make_source, searched_kept
+from sltpack.tickets.ticket import Ticket, load, save
 
 Pairs = Callable[..., None]
 

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from sltpack import bundled, models, save
-from sltpack.checkpoints import Checkpoint
-from sltpack.header import Ratios, Seeds
-from sltpack.search import BEST
-from sltpack.sources import make_source
-from sltpack.tickets import Ticket
+from sltpack.checkpoints.records import Checkpoint
+from sltpack.format.records import Ratios, Seeds
+from sltpack.searching.run_folder import BEST
+from sltpack.source.network import make_source
+from sltpack.tickets.ticket import Ticket
 from sltpack_cli.main import cli
 
 

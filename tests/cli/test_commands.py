@@ -15,11 +15,12 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from sltpack import __version__, container, data, load
-from sltpack.checkpoints import Checkpoint
-from sltpack.data.labelled import DataSet
+from sltpack import __version__, data, load
+from sltpack.checkpoints.records import Checkpoint
+from sltpack.data.dataset import DataSet
 from sltpack.errors import FormatError
-from sltpack.search import BEST
+from sltpack.format import container
+from sltpack.searching.run_folder import BEST
 from sltpack_cli.main import cli
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sltpack import save
-from sltpack.checkpoints import Checkpoint
-from sltpack.search import BEST
+from sltpack.checkpoints.records import Checkpoint
+from sltpack.searching.run_folder import BEST
 
 COMMAND = [sys.executable, "-c", "from sltpack_cli.main import cli; cli()"]
 

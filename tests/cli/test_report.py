@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from sltpack.search import BEST
+from sltpack.searching.run_folder import BEST
 from sltpack_cli.main import cli
 
 SETTINGS = ("--data", "digits", "--width", "0.125", "--epochs", "1", "--batch-size", "128", "--device", "cpu")

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from sltpack import checkpoint_reader, load
-from sltpack.search import BEST, METRICS, loop
+from sltpack import load
+from sltpack.checkpoints import reading as checkpoint_reader
+from sltpack.searching import runner as loop
+from sltpack.searching.run_folder import BEST, METRICS
 from sltpack_cli.main import cli
 
 SMALL = ("--model", "conv2", "--width", 0.125, "--data", "digits", "--epochs", 1, "--batch-size", 128)

@@ -19,11 +19,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from sltpack import account, checkpoint_reader, container
-from sltpack.checkpoints import Checkpoint, TrainedNetwork
-from sltpack.search import BEST, LAST, METRICS
-from sltpack.sweep import executors, plans
-from sltpack.sweep.executors import Outcome, Task
+from sltpack import account
+from sltpack.checkpoints import reading as checkpoint_reader
+from sltpack.checkpoints.records import Checkpoint, TrainedNetwork
+from sltpack.format import container
+from sltpack.searching.run_folder import BEST, LAST, METRICS
+from sltpack.sweep.executors import local as executors
+from sltpack.sweep.executors.local import Outcome, Task
+from sltpack.sweep.plan import bundled as plans
 from sltpack_cli import sweep as command
 from sltpack_cli.main import cli
 
@@ -280,8 +283,8 @@ def test_other_wrong_calls(plan: Callable[..., Path], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", plans.names())
 def test_the_plans_of_the_package_say_what_their_commands_take(name: str) -> None:
-    from sltpack.sweep.plan import read
-    from sltpack.sweep.points import points_of
+    from sltpack.sweep.plan.files import read
+    from sltpack.sweep.plan.points import points_of
 
     found = read(name, command._commands())
     points = points_of(found)
@@ -293,8 +296,8 @@ def test_the_plans_of_the_package_say_what_their_commands_take(name: str) -> Non
 
 @pytest.mark.parametrize("name", [name for name in plans.names() if not name.endswith("-small")])
 def test_the_small_form_of_a_plan_varies_what_the_plan_does(name: str) -> None:
-    from sltpack.sweep.plan import read
-    from sltpack.sweep.points import Point, points_of
+    from sltpack.sweep.plan.files import read
+    from sltpack.sweep.plan.points import Point, points_of
 
     def varied(points: Sequence[Point]) -> set[str]:
         names = {option for point in points for option in point.options}
@@ -310,8 +313,8 @@ def test_the_small_form_of_a_plan_varies_what_the_plan_does(name: str) -> None:
 
 
 def test_every_point_of_the_small_positions_has_something_to_choose() -> None:
-    from sltpack.sweep.plan import read
-    from sltpack.sweep.points import points_of
+    from sltpack.sweep.plan.files import read
+    from sltpack.sweep.plan.points import points_of
 
     every = [point.options for point in points_of(read("paper:positions", command._commands()))]
     points = [point.options for point in points_of(read("paper:positions-small", command._commands()))]

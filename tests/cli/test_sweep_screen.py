@@ -14,10 +14,10 @@ import click
 import pytest
 from rich.console import Console
 
-from sltpack.search import LAST, METRICS
-from sltpack.sweep import executors
-from sltpack.sweep.executors import Outcome, Task
-from sltpack.sweep.points import Point
+from sltpack.searching.run_folder import LAST, METRICS
+from sltpack.sweep.executors import local as executors
+from sltpack.sweep.executors.local import Outcome, Task
+from sltpack.sweep.plan.points import Point
 from sltpack_cli.main import cli
 from sltpack_cli.output_sweep import _Board
 

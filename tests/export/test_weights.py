@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sltpack.checkpoints import Checkpoint
+from sltpack.checkpoints.records import Checkpoint
 from sltpack.errors import FormatError, OutputError, RequestError
 from sltpack.export import FORMATS, write_weights
-from sltpack.tickets import Ticket
+from sltpack.tickets.ticket import Ticket
 
 
 @pytest.fixture

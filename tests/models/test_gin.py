@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from sltpack.data.graphs import connect
-from sltpack.layers import buffers, searchable
+from sltpack.data.graphs.graph import connect
 from sltpack.models.gin import Gin
-from sltpack.nodes import Neighbours, Nodes, apply_linear, compact
+from sltpack.models.graph_batch import Neighbours, Nodes, apply_linear, compact
+from sltpack.models.layers import buffers, searchable
 
 NODES, FEATURES, CLASSES = 12, 5, 3
 

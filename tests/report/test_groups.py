@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from sltpack.checkpoints.results import Result
 from sltpack.report.groups import count_of, sections_of, varying
 from sltpack.report.runs import Run
-from sltpack.results import Result
 
 
 def made(name: str, accuracy: float, seed: int = 0, bits: int | None = 800, **traits: Any) -> Run:

@@ -9,11 +9,11 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+from sltpack.checkpoints.results import Result
 from sltpack.report.groups import Report, sections_of
 from sltpack.report.reports import drawn
 from sltpack.report.runs import TRAINED, LeftOut, Run, Value
 from sltpack.report.tables import csv_of, in_common
-from sltpack.results import Result
 
 VOID = {"meta", "img", "link", "br"}
 EVIL = '<script>alert("1")</script>&amp;'

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from sltpack.charts import Line
-from sltpack.ratios import place
+from sltpack.checkpoints.results import Result
 from sltpack.report.groups import sections_of
 from sltpack.report.pictures import Picture, names_of, pictures_of
 from sltpack.report.runs import TRAINED, Run
-from sltpack.results import Result
+from sltpack.source.ratios import place
 
 SIZE = 1000
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from sltpack import save
-from sltpack.checkpoints import Checkpoint
+from sltpack.checkpoints.records import Checkpoint
+from sltpack.checkpoints.results import TICKET
 from sltpack.errors import RequestError
-from sltpack.header import MAX_WEIGHTS
+from sltpack.format.records import MAX_WEIGHTS
 from sltpack.report.groups import Report, sections_of
 from sltpack.report.reports import drawn, report_on
 from sltpack.report.runs import LeftOut, Run, find, read
-from sltpack.results import TICKET
-from sltpack.search import BEST, LAST, METRICS
+from sltpack.searching.run_folder import BEST, LAST, METRICS
 
 
 @pytest.fixture

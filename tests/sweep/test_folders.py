@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sltpack.search import LAST, METRICS
+from sltpack.searching.run_folder import LAST, METRICS
 from sltpack.sweep.folders import progress_of
 
 

@@ -1,0 +1,144 @@
+"""Whole files: a checkpoint packed into a ticket, a ticket unpacked into weights, and its two digests verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bundled import locate
+from ..export import write_weights
+from ..files import require_free
+from ..format import container
+from ..format.accounting import Account, account
+from ..format.records import MAX_WEIGHTS
+from ..supermask.codecs import AUTO
+from ..tickets.ticket import Ticket, load, save
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What proves that nothing in a ticket changed.
+
+    Attributes:
+        file_sha256: of the file's content, 64 hexadecimal digits.
+        weights_sha256: of the regenerated weights, likewise.
+    """
+
+    file_sha256: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was written into a `.slt` file.
+
+    Attributes:
+        account: where its bits go.
+        validated: whether a whole epoch of the search was measured; otherwise it was stopped in its first.
+    """
+
+    account: Account
+    validated: bool
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What was written into a file of weights.
+
+    Attributes:
+        tensors: how many.
+        weights: how many numbers the effective weights have.
+        weights_sha256: their digest, 64 hexadecimal digits.
+    """
+
+    tensors: int
+    weights: int
+    weights_sha256: str
+
+
+def pack(
+    checkpoint: Path,
+    path: Path,
+    *,
+    half_buffers: bool = False,
+    codec: str = AUTO,
+    force: bool = False,
+    max_weights: int = MAX_WEIGHTS,
+) -> Packed:
+    """Packs a search's checkpoint into a `.slt` file, as `save` does.
+
+    Args:
+        checkpoint: the checkpoint's file.
+        path: the name of the `.slt` file.
+        half_buffers: whether BatchNorm's statistics are rounded to float16.
+        codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
+        force: whether an existing file is replaced.
+        max_weights: the most weights that the checkpoint may ask for.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RequestError: the file exists, or there is no such checkpoint or codec.
+        FormatError: the checkpoint is damaged, or not sltpack's.
+        OutputError: the file cannot be written, or does not give the weights again.
+    """
+    from . import reading as checkpoint_reader  # it starts torch, which verify does without
+
+    require_free(path, checkpoint, force=force)
+    found = checkpoint_reader.load(checkpoint, max_weights)
+    save(found.ticket(half_buffers=half_buffers), path, force=force, codec=codec)
+    return Packed(account(container.read(path, max_weights)), found.metrics["epoch"] > 0)
+
+
+def unpack(
+    file: str | Path,
+    path: Path,
+    *,
+    file_format: str = "safetensors",
+    parts: bool = False,
+    force: bool = False,
+    max_weights: int = MAX_WEIGHTS,
+) -> Unpacked:
+    """Regenerates a ticket's weights into a file that other tools read, as `write_weights` does.
+
+    Args:
+        file: a `.slt` file or the name of a ticket in the package.
+        path: the name of the file to write.
+        file_format: "safetensors" or "torch".
+        parts: whether to add source weights, freezing mask and supermask of each layer.
+        force: whether an existing file is replaced.
+        max_weights: the most weights that the ticket may ask for.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RequestError: the file exists, or there is no such ticket or format.
+        FormatError: the ticket is damaged, or does not give the weights that it was made with.
+        OutputError: the file cannot be written.
+    """
+    require_free(path, locate(file), force=force)
+    ticket = load(file, max_weights)
+    count = write_weights(ticket, path, file_format=file_format, parts=parts, force=force, where=file)
+    return Unpacked(count, ticket.source.size, ticket.weights_sha256)
+
+
+def verify(file: str | Path, max_weights: int = MAX_WEIGHTS) -> Digests:
+    """Checks both digests of a ticket; its weights are regenerated layer by layer for it.
+
+    Args:
+        file: a `.slt` file or the name of a ticket in the package.
+        max_weights: the most weights that it may ask for.
+
+    Returns:
+        The digests, which hold.
+
+    Raises:
+        RequestError: there is no such file.
+        FormatError: a digest does not hold, or the file is damaged in another way.
+    """
+    read = container.read(locate(file), max_weights)
+    ticket = Ticket.from_container(read, file)
+    ticket.check(ticket.digest(), file)
+    return Digests(read.file_sha256, ticket.weights_sha256)

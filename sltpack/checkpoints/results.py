@@ -1,0 +1,103 @@
+"""What came out of a finished run, from the files in its folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import MismatchError
+from ..format import records as headers
+from ..format.accounting import FLOAT32_BITS, account
+from ..format.container import FINGERPRINT, Container, read
+from .records import ACCURACIES, Checkpoint, Kept
+
+TICKET = "model.slt"
+"""A search's packed ticket, beside its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of a finished run.
+
+    Attributes:
+        weights: of the network, N.
+        searched: the size of the search space; of weight training, all weights.
+        sparsity: k, the share of zeros in the ticket; of weight training, None, and so are the next two.
+        prune: the share of weights that were pruned for good.
+        lock: the share of weights that were locked for good.
+        epoch: the best in validation.
+        validation_accuracy: of that epoch.
+        test_accuracy: of that epoch.
+        bits: of the ticket's file, None where there is none; of trained weights, 32 each.
+    """
+
+    weights: int
+    searched: int
+    sparsity: float | None
+    prune: float | None
+    lock: float | None
+    epoch: int
+    validation_accuracy: float
+    test_accuracy: float
+    bits: int | None
+
+    def told(self) -> dict[str, Any]:
+        """Gives it as JSON values by name."""
+        return asdict(self)
+
+
+def result_of(kept: Kept, folder: Path, max_weights: int) -> Result | None:
+    """Gathers what came out of a run.
+
+    Args:
+        kept: what the run kept as its best.
+        folder: of the run, where its ticket is looked for.
+        max_weights: the most weights that the ticket may have.
+
+    Returns:
+        The result; None where the run has not come to its end.
+
+    Raises:
+        SltpackError: the ticket is damaged, or is another run's.
+    """
+    source, metrics = kept.source, kept.metrics
+    if any(metrics.get(name) is None for name in ACCURACIES):
+        return None
+    size, searched = source.size, isinstance(kept, Checkpoint)
+    return Result(
+        size,
+        source.searched if searched else size,
+        1 - (source.locked + kept.kept) / size if isinstance(kept, Checkpoint) else None,
+        source.pruned / size if searched else None,
+        source.locked / size if searched else None,
+        metrics["epoch"],
+        metrics["validation_accuracy"],
+        metrics["test_accuracy"],
+        _ticket_bits(kept, folder / TICKET, max_weights) if isinstance(kept, Checkpoint) else FLOAT32_BITS * size,
+    )
+
+
+def _ticket_bits(kept: Checkpoint, path: Path, max_weights: int) -> int | None:
+    if not path.exists():
+        return None
+    ticket = read(path, max_weights)
+    if not _is_of(kept, ticket):
+        raise MismatchError(
+            path,
+            expected="the ticket of the checkpoint beside it",
+            found="another",
+            remedy="pack the checkpoint again (sltpack pack --force)",
+        )
+    return account(ticket).file_bits
+
+
+def _is_of(kept: Checkpoint, ticket: Container) -> bool:
+    source = ticket.header.source
+    begun = replace(source, layers=tuple(replace(layer, kept=layer.locked) for layer in source.layers))
+    told = {name: text for name, text in ticket.header.about.items() if name != FINGERPRINT}
+    return (
+        headers.source_parts(begun) == headers.source_parts(kept.source)
+        and source.kept == kept.source.locked + kept.kept
+        and told == kept.about()
+    )

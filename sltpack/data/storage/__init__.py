@@ -1,0 +1,1 @@
+"""Where data sets lie: folders, downloads, archives, pickles."""

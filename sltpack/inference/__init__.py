@@ -1,0 +1,1 @@
+"""Tickets and trained networks at work: on a data set or on single images."""

@@ -1,0 +1,311 @@
+"""The score of a ticket on labelled images or nodes: how many it gets right, how fast, and in how much memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import data
+from ..bundled import locate
+from ..data.dataset import Labelled, require_fitting
+from ..data.graphs.graph import nodes_of, whole_graph
+from ..errors import DataError, MismatchError, RequestError, require_positive
+from ..files import require_free, write_atomically
+from ..format.records import MAX_WEIGHTS
+from ..models import describe, takes_graph
+from .devices import choose_device
+from .network import Network, open_network
+from .prediction import BATCH_SIZE, accuracy, predict
+
+SPLITS = ("test", "validation", "train", "all")
+"""The parts of a data set that a ticket can be run on; images have none for validation."""
+_ANOTHER = "choose one of these"
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a ticket did on a part of a data set.
+
+    Attributes:
+        right: the number of right predictions.
+        count: of all.
+    """
+
+    right: int
+    count: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right predictions."""
+        return self.right / self.count
+
+    def summary(self) -> dict[str, Any]:
+        """Gives the numbers by name, for scripts."""
+        return {"accuracy": self.accuracy, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a ticket did on labelled images or nodes.
+
+    Attributes:
+        classes: the likeliest class of each that was asked for, int64 [n].
+        labels: the right one, int64 [n].
+        unit: "images" or "nodes".
+        parts: of the data set, by name: those that the model was run on, which of a graph are all.
+        run_on: how many the model was run on; of a graph all nodes, labelled or not.
+        load_seconds: to read the file, regenerate and check the weights and build the model.
+        run_seconds: to run the model on all of these.
+        peak_memory: of the device, or of the whole process on a CPU, in bytes; None where the system does not tell.
+        device: where the model ran.
+    """
+
+    classes: torch.Tensor
+    labels: torch.Tensor
+    unit: str
+    parts: Mapping[str, Part]
+    run_on: int
+    load_seconds: float
+    run_seconds: float
+    peak_memory: int | None
+    device: str
+
+    @property
+    def count(self) -> int:
+        """The number of images or nodes that were asked for."""
+        return len(self.classes)
+
+    @property
+    def right(self) -> int:
+        """The number of right predictions."""
+        return int((self.classes == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right predictions."""
+        return accuracy(self.classes, self.labels)
+
+    @property
+    def per_second(self) -> float:
+        """Images or nodes by the time to run them."""
+        return self.run_on / self.run_seconds
+
+    def summary(self) -> dict[str, Any]:
+        """Gives the numbers by name, for scripts."""
+        return {
+            "accuracy": self.accuracy,
+            "right": self.right,
+            self.unit: self.count,
+            "splits": {name: part.summary() for name, part in self.parts.items()},
+            f"{self.unit}_per_second": self.per_second,
+            "load_seconds": self.load_seconds,
+            "run_seconds": self.run_seconds,
+            "peak_memory_bytes": self.peak_memory,
+            "device": self.device,
+        }
+
+
+def score_on(
+    file: str | Path,
+    data_name: str,
+    *,
+    data_dir: Path | None = None,
+    workers: int | None = None,
+    split: str = "test",
+    limit: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    device: str = "auto",
+    predictions: Path | None = None,
+    force: bool = False,
+    builder: str | None = None,
+    max_weights: int = MAX_WEIGHTS,
+) -> Result:
+    """Runs a ticket on a data set.
+
+    Args:
+        file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept.
+        data_name: one of `sltpack.data.NAMES`.
+        data_dir: the data's folder; without it, the user's cache folder.
+        workers: processes that read the images of "imagenet:PATH".
+        split: "test", "train", of a graph "validation", or "all" of these.
+        limit: the most images or nodes to tell of, the first ones; at least 1.
+        batch_size: images at a time; at least 1. A graph is run as a whole.
+        device: "auto", "cpu", "cuda" or "mps".
+        predictions: a CSV file to write, with index, label, predicted class and their names for each image, and its
+            file where it has one; of a graph for each node, whatever the split, and its part.
+        force: whether an existing CSV file is replaced.
+        builder: "package.module:function" where the model is not one of sltpack's.
+        max_weights: the most weights that the file may ask for.
+
+    Returns:
+        The predictions, accuracy, times and memory.
+
+    Raises:
+        RequestError: there is no such split, or a number is below 1.
+        MismatchError: the images have another shape, number of classes or class names than the ticket's.
+        SltpackError: the ticket or the data cannot be read, the model not built, the CSV file not written.
+    """
+    if split not in SPLITS:
+        raise RequestError("--split", expected=" or ".join(SPLITS), found=str(split), remedy=_ANOTHER)
+    require_positive("--limit", limit)
+    require_positive("--batch-size", batch_size)
+    if predictions is not None:
+        require_free(predictions, locate(file), force=force)
+    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
+    begin = time.perf_counter()
+    network = open_network(file, builder, max_weights)
+    model = network.model.to(place_to_run)
+    load_seconds = time.perf_counter() - begin
+    data.require_known(data_name)
+    graph = data.is_graph(data_name)
+    _require_kind(network, graph, data_name)
+    loaded = data.load(data_name, data_dir, _image_size(network, data_name), workers)
+    names = [name for name in loaded.parts if split in (name, "all")]
+    if not names:
+        raise RequestError("--split", expected=f"{' or '.join(loaded.parts)} or all", found=split, remedy=_ANOTHER)
+    if not any(len(loaded.parts[name]) for name in names):
+        raise DataError(data_name, expected=f"any in its part {split}", found="none", remedy="choose another part")
+    _, classes, shape = describe(network.spec)
+    for part in loaded.parts.values():
+        require_fitting(part, shape, classes, data_name)
+        _require_classes(network.class_names, part.classes, data_name)
+    begin = time.perf_counter()
+    answers = _of_graph(model, loaded) if graph else _of_images(model, loaded, names, limit, batch_size)
+    run_seconds = time.perf_counter() - begin
+    if predictions is not None:
+        # File names as the operating system has them, which need not be text.
+        write_atomically(predictions, answers.table().encode("utf-8", "surrogateescape"), force=force)
+    return Result(
+        torch.cat([answers.predicted[name] for name in names])[:limit],
+        torch.cat([answers.parts[name].labels for name in names])[:limit],
+        "nodes" if graph else "images",
+        {name: _part(answers.predicted[name], part) for name, part in answers.parts.items() if len(part)},
+        answers.run_on,
+        load_seconds,
+        run_seconds,
+        peak_memory(place_to_run),
+        str(place_to_run),
+    )
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Tells how much memory was taken at most so far.
+
+    Args:
+        device: where the model runs.
+
+    Returns:
+        Bytes: of a CUDA device's memory, otherwise of the whole process; None where the system does not tell.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a model said.
+
+    Attributes:
+        parts: of the data set, by name.
+        predicted: the likeliest class of each in these parts, int64.
+        run_on: how many the model was run on.
+        table: makes the lines of a CSV file.
+    """
+
+    parts: Mapping[str, Labelled]
+    predicted: Mapping[str, torch.Tensor]
+    run_on: int
+    table: Callable[[], str]
+
+
+def _of_images(
+    model: nn.Module, loaded: data.DataSet, names: list[str], limit: int | None, batch_size: int
+) -> _Answers:
+    parts: dict[str, Labelled] = {}
+    for name in names:
+        left = None if limit is None else limit - sum(map(len, parts.values()))
+        parts[name] = loaded.parts[name].take(slice(0, left))
+    predicted = {name: predict(model, part, batch_size, note="infer") for name, part in parts.items()}
+
+    def table() -> str:
+        files = [file for part in parts.values() for file in part.files()]
+        labels = torch.cat([part.labels for part in parts.values()])
+        classes = torch.cat(list(predicted.values()))
+        return _table(classes, labels, loaded.train.classes, {"file": files} if files else {})
+
+    return _Answers(parts, predicted, sum(map(len, parts.values())), table)
+
+
+def _of_graph(model: nn.Module, loaded: data.DataSet) -> _Answers:
+    whole = whole_graph(loaded.train)
+    classes = predict(model, whole, note="infer")
+
+    def table() -> str:
+        names = [""] * len(whole)
+        for name, part in loaded.parts.items():
+            for node in nodes_of(part).tolist():
+                names[node] = name
+        return _table(classes, whole.labels, loaded.train.classes, {"part": names})
+
+    predicted = {name: classes[nodes_of(part)] for name, part in loaded.parts.items()}
+    return _Answers(loaded.parts, predicted, len(whole), table)
+
+
+def _part(classes: torch.Tensor, part: Labelled) -> Part:
+    return Part(int((classes == part.labels).sum()), len(part))
+
+
+def _image_size(network: Network, data_name: str) -> int | None:
+    size = network.about.get("image_size", "")
+    return int(size) if ":" in data_name and size.isdecimal() and len(size) <= 5 else None
+
+
+def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where: object) -> None:
+    if of_ticket and of_ticket != of_data:
+        raise MismatchError(
+            where,
+            expected=f"the ticket's classes {', '.join(of_ticket)}",
+            found=", ".join(of_data),
+            remedy="choose the data set that the ticket was searched on",
+        )
+
+
+def _require_kind(network: Network, graph: bool, where: object) -> None:
+    """Tells before a data set is read or downloaded that it is of the wrong kind."""
+    name = network.spec.name
+    if takes_graph(network.spec) != graph:
+        kinds = "images", "a graph"
+        raise MismatchError(
+            where,
+            expected=f"{kinds[not graph]} as data, for model {name}",
+            found=kinds[graph],
+            remedy="choose the data set that the ticket was searched on",
+        )
+
+
+def _table(
+    classes: torch.Tensor, labels: torch.Tensor, names: tuple[str, ...], columns: Mapping[str, Sequence[str]]
+) -> str:
+    """Writes a line for each image or node, with more columns; a label that is no class is no name."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(["index", "label", "predicted", "label_name", "predicted_name", *columns])
+    for index, (label, guess) in enumerate(zip(labels.tolist(), classes.tolist(), strict=True)):
+        named = names[label] if 0 <= label < len(names) else ""
+        rows.writerow([index, label, guess, named, names[guess], *(values[index] for values in columns.values())])
+    return out.getvalue()

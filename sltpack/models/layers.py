@@ -1,0 +1,150 @@
+"""The searchable layers of a model: every Conv2d and Linear, in the order in which the model defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from ..errors import RequestError
+
+SEARCHABLE = (nn.Conv2d, nn.Linear)
+
+
+def searchable(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Finds the weights that a search may keep or prune.
+
+    Args:
+        model: any torch module, also on the meta device.
+
+    Returns:
+        Weights by module name, in the order of definition.
+
+    Raises:
+        RequestError: the model has a parameter that is no weight of a Conv2d or Linear (a bias, a learned BatchNorm),
+            or a weight that two layers share: a ticket has no trained parameter. Or a weight or buffer has another
+            floating type than float32.
+    """
+    found = {name: module.weight for name, module in model.named_modules() if isinstance(module, SEARCHABLE)}
+    weights = {id(weight) for weight in found.values()}
+    others = [name for name, parameter in model.named_parameters() if id(parameter) not in weights]
+    if others or len(weights) != len(found):
+        raise RequestError(
+            f"model {type(model).__name__}",
+            expected="no parameters but the weights of its Conv2d and Linear layers, each its own",
+            found=", ".join(others[:3]) + (", ..." if others[3:] else "") if others else "a weight that layers share",
+            remedy="build the layers with bias=False and BatchNorm with affine=False",
+        )
+    if not found:
+        raise RequestError(
+            f"model {type(model).__name__}",
+            expected="Conv2d or Linear layers to search",
+            found="none",
+            remedy="choose another model",
+        )
+    for name, tensor in {**found, **buffers(model)}.items():
+        if tensor.dtype != torch.float32:
+            raise RequestError(
+                f"model {type(model).__name__}: {name}",
+                expected="float32, as all floating-point weights and buffers of a ticket",
+                found=str(tensor.dtype).removeprefix("torch."),
+                remedy="make it float32, or register a constant with persistent=False",
+            )
+    return found
+
+
+def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Gives what cannot come from a seed: the floating-point buffers of a model, as BatchNorm's statistics.
+
+    Buffers of integers and bools are left out: the builder makes them again, and BatchNorm's count of batches plays no
+    part when the model runs.
+
+    Args:
+        model: any torch module.
+
+    Returns:
+        The buffers, of any floating type, by their names in the state dict.
+    """
+    persistent = model.state_dict(keep_vars=True)
+    return {name: buffer for name, buffer in model.named_buffers() if name in persistent and buffer.is_floating_point()}
+
+
+def copied_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Copies what cannot come from a seed to the CPU, as `buffers` gives it.
+
+    Args:
+        model: any torch module.
+    """
+    return {name: buffer.detach().cpu().clone() for name, buffer in buffers(model).items()}
+
+
+def restore_buffers(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:
+    """Puts copied buffers back.
+
+    Args:
+        model: the module that they were copied from, or one like it; it is changed in place.
+        kept: by their names.
+    """
+    own = buffers(model)
+    for name, values in kept.items():
+        own[name].copy_(values)
+
+
+def count_batches(model: nn.Module, steps: int) -> None:
+    """Has BatchNorm layers go on counting, which matters where one takes the mean over all batches so far.
+
+    Args:
+        model: any torch module; it is changed in place.
+        steps: how many batches it has seen.
+    """
+    for module in model.modules():
+        count = getattr(module, "num_batches_tracked", None)
+        if steps and isinstance(count, torch.Tensor):
+            count.fill_(steps)
+
+
+def forget_statistics(model: nn.Module) -> None:
+    """Has BatchNorm layers begin their statistics anew, as the mean over all batches that follow.
+
+    Args:
+        model: any torch module; it is changed in place.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            module.momentum = None
+            module.reset_running_stats()
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Puts a model's convolutions into the memory order in which they are fastest.
+
+    Args:
+        model: any torch module, with real memory; it is changed in place.
+
+    Returns:
+        The same model.
+    """
+    # There, oneDNN's kernels for AVX2 write beyond their memory (torch 2.13; seen with MALLOC_CHECK_=3).
+    if any(
+        isinstance(layer, nn.Conv2d) and max(layer.kernel_size) == 1 and max(layer.stride) > 1 and layer.in_channels < 8
+        for layer in model.modules()
+    ):
+        return model
+    moved: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+def assign(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Puts weights and buffers into a model, which needs no gradients from then on.
+
+    Args:
+        model: the model, whose names and shapes fit the state. Where it was built on the meta device it takes the
+            tensors themselves, otherwise their values.
+        state: all of its weights and floating-point buffers, float32, by their names in its state dict.
+    """
+    on_meta = any(parameter.is_meta for parameter in model.parameters())
+    # Not strict: what the state leaves out, such as a buffer of integers, stays as the builder made it.
+    model.load_state_dict(dict(state), strict=False, assign=on_meta)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)

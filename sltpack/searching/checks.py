@@ -1,0 +1,109 @@
+"""What has to be so before a run begins and while it goes on, or it is stopped with a reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import nn
+
+from ..data import dataset as labelled
+from ..data.dataset import DataSet
+from ..errors import RequestError, SltpackError
+from ..format.records import Source
+from ..models import describe
+from ..models.layers import buffers, searchable
+
+
+def require_fitting(source: Source, data: DataSet) -> None:
+    """Makes sure that a data set fits a model, and is large enough.
+
+    Args:
+        source: the source network.
+        data: the data set.
+
+    Raises:
+        MismatchError: it does not fit.
+        DataError: there are too few.
+    """
+    _, classes, shape = describe(source.model)
+    for part in data.parts.values():
+        labelled.require_fitting(part, shape, classes, f"model {source.model.name}")
+    labelled.require_enough(data)
+
+
+def require_real(model: nn.Module, source: Source) -> None:
+    """Makes sure that a model can be searched.
+
+    Args:
+        model: as its builder made it.
+        source: the source network, whose layers come from an earlier call of the builder.
+
+    Raises:
+        RequestError: it has other layers, lacks memory, or begins with numbers that are none.
+    """
+    fault = _fault(model, source)
+    if fault is not None:
+        raise RequestError(
+            f"model {source.model.name}",
+            expected="a builder that makes the same finite model each time",
+            found=fault,
+            remedy="mend the builder",
+        )
+
+
+def _fault(model: nn.Module, source: Source) -> str | None:
+    """Tells why a model, as its builder made it this time, cannot be searched; the layers come from the time before."""
+    made = {name: tuple(weight.shape) for name, weight in searchable(model).items()}
+    if made != {layer.name: layer.shape for layer in source.layers}:
+        return "other layers than the time before"
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
+        return "a weight or buffer without memory"
+    return None if _finite(buffers(model)) else "a buffer with NaN or infinity"
+
+
+def _finite(tensors: Mapping[str, torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
+def require_finite(epoch: int, loss: float, parameters: Iterable[torch.Tensor]) -> None:
+    """Makes sure that a run goes somewhere.
+
+    Args:
+        epoch: which it is in, from 0.
+        loss: of the last steps.
+        parameters: what the steps move.
+
+    Raises:
+        SltpackError: the loss or a parameter is NaN or infinite.
+    """
+    ranges = [torch.stack(parameter.detach().aminmax()).abs().max() for parameter in parameters if parameter.numel()]
+    largest = float(torch.stack(ranges).max()) if ranges else 0.0  # NaN where there is any
+    if not math.isfinite(loss) or not math.isfinite(largest):
+        raise _not_finite(epoch, f"a loss of {loss:g} and numbers of up to {largest:g}")
+
+
+def require_finite_buffers(epoch: int, model: nn.Module) -> None:
+    """Makes sure that what a model keeps can be run.
+
+    Args:
+        epoch: which it is in, from 0.
+        model: the model.
+
+    Raises:
+        SltpackError: a buffer has NaN or infinity.
+    """
+    if not _finite(buffers(model)):
+        raise _not_finite(epoch, "a buffer, as BatchNorm's, with NaN or infinity")
+
+
+def _not_finite(epoch: int, found: str) -> SltpackError:
+    # Before the first whole epoch nothing is kept, and the same folder can be used again.
+    elsewhere = " in another folder; ckpt.pt in this one holds the best of the epochs before" if epoch else ""
+    return SltpackError(
+        f"epoch {epoch + 1}",
+        expected="a finite loss and finite numbers in all that is trained",
+        found=found,
+        remedy=f"try a lower --learning-rate or --precision float32{elsewhere}",
+    )

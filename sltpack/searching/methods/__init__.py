@@ -1,0 +1,1 @@
+"""What a run moves and how: one file for each method."""

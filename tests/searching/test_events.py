@@ -1,0 +1,95 @@
+"""Event files, read back by TensorBoard itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sltpack.data.dataset import DataSet
+from sltpack.errors import OutputError, RequestError
+from sltpack.format.records import Source
+from sltpack.searching import keeper
+from sltpack.searching.events import Events
+from sltpack.searching.run import Interrupted
+from sltpack.searching.run_folder import METRICS
+from sltpack.searching.runner import search
+from sltpack.searching.settings import Settings
+
+SourceMaker = Callable[..., Source]
+SETTINGS = Settings(sparsity=0.5, epochs=3, batch_size=32, precision="float32")
+CPU = torch.device("cpu")
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a folder: values by name and epoch."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(folder)).Reload()
+    return {name: [(event.step, event.value) for event in read.Scalars(name)] for name in read.Tags()["scalars"]}
+
+
+def test_the_event_file_has_what_was_measured(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
+    found = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
+    shown = scalars(tmp_path)
+    assert set(shown) == {"loss", "train_accuracy", "validation_accuracy"}
+    best = {entry["epoch"]: entry for entry in found.metrics["history"]}
+    assert best
+    for name, values in shown.items():
+        assert [epoch for epoch, _ in values] == [1, 2, 3]
+        for epoch, value in values:
+            if epoch in best:
+                assert value == pytest.approx(best[epoch][name], rel=1e-6)
+
+
+def test_a_resumed_run_goes_on_in_its_curves(
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: Path, history: list[dict[str, float]]) -> None:
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keeper, "write_metrics", stopped)
+        with pytest.raises(Interrupted):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
+    search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True, resume=True)
+    assert [epoch for epoch, _ in scalars(tmp_path)["loss"]] == [1, 2, 3]
+
+
+def test_no_event_file_unless_it_is_asked_for(run: tuple[Path, object]) -> None:
+    assert not list(run[0].glob("events*"))
+    assert (run[0] / METRICS).exists()
+
+
+def test_without_tensorboard_nothing_is_begun(
+    few_digits: DataSet, small_source: SourceMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
+    with pytest.raises(RequestError) as caught:
+        search(small_source(), few_digits, SETTINGS, tmp_path / "run", device=CPU, tensorboard=True)
+    assert str(caught.value) == (
+        "--tensorboard: expected the package tensorboard, found none; install it: pip install 'sltpack[tensorboard]'"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_without_room_is_one_error(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))  # the system refuses to let a file grow beyond it
+    try:
+        events = Events(tmp_path, [])
+        with pytest.raises(OutputError) as caught:
+            for epoch in range(1, 100):
+                events.add({"epoch": epoch, "loss": 1.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (path,) = tmp_path.iterdir()
+    assert str(caught.value) == (
+        f"{path}: expected a place that can be written, found file too large; "
+        "make room, or leave --tensorboard out; --resume goes on"
+    )
