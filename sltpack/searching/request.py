@@ -13,6 +13,7 @@ import torch
 
 from .. import __version__, data
 from ..checkpoints.records import Checkpoint, TrainedNetwork
+from ..data.dataset import DataSet
 from ..format.records import MAX_WEIGHTS
 from ..inference.devices import choose_device
 from .distributed.team import Team, team
@@ -175,7 +176,7 @@ def _place(
     data_dir: Path | None,
     image_size: int | None,
     workers: int | None,
-) -> Iterator[tuple[torch.device, Team, data.DataSet]]:
+) -> Iterator[tuple[torch.device, Team, DataSet]]:
     """Gives where a run computes, with whom, and on what; all processes leave together."""
     place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
@@ -188,7 +189,7 @@ def _place(
         )
 
 
-def noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict[str, Any]:
+def noted(data_name: str, loaded: DataSet, image_size: int | None) -> dict[str, Any]:
     """Gives what a run notes beside its settings: which data it is on, and when and by what it is made.
 
     Args:
