@@ -30,7 +30,7 @@ RUNNING = ("progress", "models", "data", "export", "checkpoints", "inference", "
 """These know torch."""
 ORDER = BASE + NUMERIC + RUNNING
 """The rooms of sltpack: each imports only from those before it."""
-PLAIN = {"searching.presets", "data.sources", "data"}
+PLAIN = {"searching.presets", "searching.batches", "data.sources"}
 """The modules of a later room that know the standard library alone, since the commands' help needs them."""
 TORCHLESS = {"export.weights", "export", "checkpoints.packing"}
 """The modules of a later room that know no torch."""

@@ -150,7 +150,8 @@ def score_on(
         split: "test", "train", "validation" where the data have it, or "all" of these. Without it, "test"; but "all"
             of a folder of pictures that has no parts and is itself called like one, such as "photos/test".
         limit: the most images or nodes to tell of, the first ones; at least 1.
-        batch_size: the most images at a time; at least 1. Fewer are taken where memory would not do. A graph is run as a whole.
+        batch_size: the most images at a time; at least 1. Fewer are taken where memory would not do. A graph is
+            run as a whole.
         device: "auto", "cpu", "cuda" or "mps".
         predictions: a CSV file to write, with index, label, predicted class and their names for each image, and its
             file where it has one; of a graph for each node, whatever the split, and its part.
@@ -250,9 +251,7 @@ class _Answers:
     table: Callable[[], str]
 
 
-def _of_images(
-    model: nn.Module, loaded: DataSet, names: list[str], limit: int | None, batch_size: int
-) -> _Answers:
+def _of_images(model: nn.Module, loaded: DataSet, names: list[str], limit: int | None, batch_size: int) -> _Answers:
     parts: dict[str, Labelled] = {}
     for name in names:
         left = None if limit is None else limit - sum(map(len, parts.values()))

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import DataError, reason
+from ...files import open_plain
 from ..dataset import DataSet
 from ..sources import Reader
-from ...files import open_plain
 from ..storage import unpickling
 from ..storage.download import Archive, cache_folder, fetch
 from .image_input import ImageInput

@@ -70,9 +70,7 @@ def middle_box(width: int, height: int, side: int) -> Box:
     return left, top, left + length, top + length
 
 
-def cut(
-    picture: Image.Image, box: Box, side: int, notes: Notes | None = None, file: object = ""
-) -> NDArray[np.uint8]:
+def cut(picture: Image.Image, box: Box, side: int, notes: Notes | None = None, file: object = "") -> NDArray[np.uint8]:
     """Cuts a crop out of a picture and scales it to a square, bilinearly and antialiased.
 
     A JPEG far larger than needed is decoded at a half, a quarter or an eighth of its size.

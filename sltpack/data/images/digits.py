@@ -46,6 +46,4 @@ def read() -> tuple[Images, Images]:
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
-    return Images(
-        torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), CLASSES, INPUT, False
-    )
+    return Images(torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), CLASSES, INPUT, False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from ...limits import MEMORY, Memory
 from ...progress import Bar, bar
 from ..dataset import DataSet
 from ..sources import Reader
-from .image_input import IMAGENET, ImageInput
+from .image_input import IMAGENET
 from .in_memory import Images
-from .listing import class_names, find_parts, pictures_in, require_same_classes
+from .listing import class_names, find_parts, pictures_in, require_pair, require_same_classes
 from .notes import Notes
 from .pictures import MODES, opened, plain
 
@@ -136,7 +135,8 @@ def require_memory(path: Path, shape: tuple[int, ...], limits: Memory) -> None:
 def _parts(path: Path, notes: Notes) -> tuple[tuple[str, ...], dict[str, list[_Labelled]], bool]:
     """Return the names of the classes, the pictures of each part, and whether the parts were split here."""
     parts = find_parts(path, notes)
-    if not parts:
+    if "train" not in parts or len(parts) == 1:
+        require_pair(path, parts)
         names, images = _classes(path, notes)
         order = np.random.default_rng(0).permutation(len(images))
         tests = {int(index) for index in order[::TEST_SHARE]}

@@ -1,4 +1,4 @@
-"""What is done to a picture before a network sees it: how it is cropped and scaled, and how its values are normalised."""
+"""What is done to a picture before a network sees it: how it is cropped, scaled and normalised."""
 
 from __future__ import annotations
 

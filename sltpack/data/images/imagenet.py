@@ -164,9 +164,7 @@ def load(path: Path, image_size: int | None, workers: int, limits: Memory = MEMO
     return DataSet(training, testing, notes=notes.lines(path))
 
 
-def evaluation_pixels(
-    path: Path, side: int, limits: Memory = MEMORY, notes: Notes | None = None
-) -> NDArray[np.uint8]:
+def evaluation_pixels(path: Path, side: int, limits: Memory = MEMORY, notes: Notes | None = None) -> NDArray[np.uint8]:
     """Reads the middle of a picture, as networks for ImageNet are evaluated on it.
 
     Args:
@@ -185,9 +183,7 @@ def evaluation_pixels(
         return cut(picture, middle_box(*shown_size(picture), side), side, notes, path)
 
 
-def training_pixels(
-    path: Path, side: int, random: np.random.Generator, limits: Memory = MEMORY
-) -> NDArray[np.uint8]:
+def training_pixels(path: Path, side: int, random: np.random.Generator, limits: Memory = MEMORY) -> NDArray[np.uint8]:
     """Reads any part of a picture, mirrored or not, as a coin falls.
 
     Args:

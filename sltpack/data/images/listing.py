@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from ...errors import DataError, reason
-from .notes import SKIPPED, SYSTEM, Notes
+from .notes import BESIDE, SKIPPED, SYSTEM, Notes
 from .pictures import format_of
 
 TRAIN = ("train", "training")
@@ -40,28 +41,47 @@ def find_parts(path: Path, notes: Notes) -> dict[str, Path]:
 
     Args:
         path: the folder that may hold them.
-        notes: where what is passed over is counted.
+        notes: where folders beside those of the parts are counted.
 
     Returns:
-        "train" and at least one of "test" and "validation" with their folders; nothing where the folder holds no such
-        pair, but class folders.
+        The folders of the parts that are there, by "train", "test" and "validation".
 
     Raises:
-        DataError: the folder cannot be read, two folders are one part, or there is a folder for one part and no other.
+        DataError: the folder cannot be read, or two folders are one part.
     """
     found: dict[str, list[str]] = {part: [] for part in _PARTS}
-    for entry in _entries(path, notes):
+    beside = []
+    for entry in _entries(path, Notes()):
         part = part_of(entry.name)
         if entry.is_folder and part:
             found[part].append(entry.name)
+        elif entry.is_folder:
+            beside.append(entry.name)
     for names in found.values():
         if len(names) > 1:
             raise DataError(
-                path, expected="one folder for each part", found=" and ".join(names), remedy="rename or move one of them"
+                path,
+                expected="one folder for each part",
+                found=" and ".join(names),
+                remedy="rename one of them",
             )
     parts = {part: path / names[0] for part, names in found.items() if names}
     if "train" in parts and len(parts) > 1:
-        return parts
+        for name in beside:
+            notes.add(BESIDE, name)
+    return parts
+
+
+def require_pair(path: Path, parts: dict[str, Path]) -> None:
+    """Make sure that a folder which has no part that trains, or no other, has none at all, but classes.
+
+    Args:
+        path: the folder.
+        parts: as `find_parts` returns them.
+
+    Raises:
+        DataError: there is a part alone.
+    """
     for folder in parts.values():  # a class may be called "train", as that of VOC is
         if _holds_classes(folder):
             raise DataError(
@@ -70,7 +90,6 @@ def find_parts(path: Path, notes: Notes) -> dict[str, Path]:
                 found=f"{folder.name} alone",
                 remedy=f"add the other one, or name the part itself: {folder}",
             )
-    return {}
 
 
 def part_of(name: str) -> str | None:
@@ -147,6 +166,37 @@ def pictures_in(path: Path, notes: Notes, nested_in: str = "") -> list[tuple[str
     if not found:
         raise DataError(path, expected="at least one image", found="none", remedy="add some, or remove the folder")
     return sorted(found)
+
+
+def pictures_of(names: Iterable[str | os.PathLike[str]], notes: Notes) -> list[Path]:
+    """Find the pictures that a user named.
+
+    Args:
+        names: of pictures, of folders, whose pictures are all taken, and patterns such as "photos/**/*.png", which are
+            not looked for where a file has that very name.
+        notes: where what is left out of folders is counted.
+
+    Returns:
+        The files in the order of the names, those of each folder and pattern sorted; a file that is named by itself
+        need not be there.
+
+    Raises:
+        DataError: a folder cannot be read or holds no picture, or no file matches a pattern.
+    """
+    found = []
+    for given in names:
+        name = os.fspath(given)
+        matches = [name]
+        if not os.path.lexists(name) and glob.has_magic(name):
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise DataError(name, expected="files that match", found="none", remedy="check the pattern")
+        for path in map(Path, matches):
+            if os.path.isdir(path):
+                found += [path / inner for inner, _ in pictures_in(path, notes)]
+            else:
+                found.append(path)
+    return found
 
 
 def require_same_classes(train: Path, classes: tuple[str, ...], other: Path, other_classes: tuple[str, ...]) -> None:

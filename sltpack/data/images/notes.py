@@ -9,11 +9,13 @@ from ...errors import one_line
 
 SKIPPED = "skipped"
 SYSTEM = "system"
+BESIDE = "beside"
 TRANSPARENT = "transparent"
 DEEP = "deep"
 _PHRASES = {
     SKIPPED: ("file that is no picture skipped", "files that are no pictures skipped"),
     SYSTEM: ("hidden or system file passed over", "hidden or system files passed over"),
+    BESIDE: ("folder beside the parts left out", "folders beside the parts left out"),
     TRANSPARENT: ("picture with transparency put on white", "pictures with transparency put on white"),
     DEEP: ("picture of 16 bits a channel reduced to 8", "pictures of 16 bits a channel reduced to 8"),
 }
@@ -31,7 +33,7 @@ class Notes:
         """Count a file.
 
         Args:
-            kind: `SKIPPED`, `SYSTEM`, `TRANSPARENT` or `DEEP`.
+            kind: `SKIPPED`, `SYSTEM`, `BESIDE`, `TRANSPARENT` or `DEEP`.
             file: its name.
         """
         self.counts[kind] += 1
@@ -50,6 +52,6 @@ class Notes:
         for kind, phrases in _PHRASES.items():
             count = self.counts[kind]
             if count:
-                example = f" ({one_line(self.first[kind], _SHOWN)})" if kind == SKIPPED else ""
+                example = f" ({one_line(self.first[kind], _SHOWN)})" if kind in (SKIPPED, BESIDE) else ""
                 told.append(f"{count:,} {phrases[count != 1]}{example}")
         return (f"{where}: {'; '.join(told)}",) if told else ()

@@ -117,14 +117,15 @@ def plain(picture: Image.Image, channels: int, notes: Notes | None = None, file:
         shift = _depth(picture) - 8 if deep else 0
         for top, strip in _strips(picture):
             if deep:
-                grey = np.clip(np.asarray(strip) >> shift, 0, 255).astype(np.uint8)
-                strip = Image.fromarray(grey)
+                part = Image.fromarray(np.clip(np.asarray(strip) >> shift, 0, 255).astype(np.uint8))
             elif strip.has_transparency_data:
                 layer = strip.convert("RGBA")
                 lowest, _ = layer.getchannel("A").getextrema()
                 transparent = transparent or lowest < 255  # type: ignore[operator]
-                strip = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-            shown.paste(strip.convert(mode), (0, top))
+                part = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+            else:
+                part = strip
+            shown.paste(part.convert(mode), (0, top))
     if notes is not None and transparent:
         notes.add(TRANSPARENT, file)
     if notes is not None and (deep or picture.info.get(_DEEP_COLOURS)):
@@ -162,7 +163,7 @@ def _opened_header(stream: object) -> Iterator[Image.Image]:
 
 
 def _decode(picture: Image.Image) -> None:
-    """Decode a picture; what libtiff prints to standard error meanwhile becomes a part of the error, if there is one."""
+    """Decode a picture; what libtiff prints to standard error meanwhile becomes a part of the error, if any."""
     if not any(tile[0] == "libtiff" for tile in getattr(picture, "tile", ())):
         picture.load()
         return
@@ -222,7 +223,7 @@ def _require_kind(path: Path, image: Image.Image) -> None:
 
 
 def _require_memory(path: Path, image: Image.Image, limit: int) -> None:
-    """Make sure that the memory which decoding takes is there: the picture, what decoders keep, and what is made of it."""
+    """Check the memory that decoding takes: for the picture, for the decoder, and for what is made of it."""
     width, height = image.size
     own = _BYTES.get(image.mode, 4)
     streamed = image.format in _STREAMED and not image.info.get("progressive")

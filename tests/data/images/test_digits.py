@@ -25,7 +25,7 @@ def test_parts() -> None:
 
 def test_the_file_stays_as_it_is() -> None:
     # Published accuracies depend on its order and split.
-    data = resources.files("sltpack.data").joinpath("digits.npz").read_bytes()
+    data = resources.files("sltpack.data.images").joinpath("digits.npz").read_bytes()
     assert hashlib.sha256(data).hexdigest() == "12a90b37620a8e35f1a8a223e2042d4d491da5d083695b9e33ab0a79dee12c44"
 
 

@@ -260,7 +260,7 @@ def test_both_parts_need_all_classes(tmp_path: Path) -> None:
     assert message(tmp_path) == f"{same} {CLASSES[2]} in train only; give every class a folder in both"
     empty = tmp_path / "val" / CLASSES[2]
     empty.mkdir()
-    assert message(tmp_path) == f"{empty}: expected at least one image, found none; remove the empty class"
+    assert message(tmp_path) == f"{empty}: expected at least one image, found none; add some, or remove the folder"
     save(empty / "0.JPEG", 20, 20, 0)
     save(tmp_path / "val" / "n9" / "0.JPEG", 20, 20, 0)
     assert message(tmp_path) == f"{same} n9 in val only; give every class a folder in both"

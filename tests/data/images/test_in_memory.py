@@ -105,7 +105,7 @@ def test_augment_moves_32_pixels_by_up_to_4() -> None:
 def test_normalise_is_the_plain_formula_in_channels_last_memory(shape: tuple[int, int, int]) -> None:
     images = numbered(4, shape)
     found = images.normalise(images.pixels)
-    plain = (images.pixels.numpy() / 255 - np.array(images.mean)) / np.array(images.deviation)
+    plain = (images.pixels.numpy() / 255 - np.array(images.input.mean)) / np.array(images.input.deviation)
     np.testing.assert_allclose(found.numpy(), plain.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
     assert found.dtype == torch.float32
     assert found.shape == (4, *shape)
