@@ -79,7 +79,7 @@ def fitting_batch(model: nn.Module, shape: tuple[int, ...], batch_size: int, lim
 
 
 def _most(model: nn.Module, shape: tuple[int, ...]) -> int:
-    """Return more than `activation_bytes` of a network that enlarges no image, without the time that torch takes for it.
+    """Return at least `activation_bytes` of a network that enlarges no image, without the time that it takes.
 
     To work with shapes alone, torch imports half a second of its own modules.
     """
