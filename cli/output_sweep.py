@@ -72,8 +72,8 @@ def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int
     for row in rows:
         table.add_row(*row.cells())
     console().print(table)
-    alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
+    alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {duration(seconds)} one after another"
+    together = duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
     click.echo(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone)
 
 
@@ -106,7 +106,7 @@ class _Row:
         if self.cost is not None:
             pace = self.cost.pace
             step = f"{1000 * pace.step:.3g} ms"
-            cells += [str(self.cost.epochs), f"{pace.steps:,}", step, _duration(self.seconds)]
+            cells += [str(self.cost.epochs), f"{pace.steps:,}", step, duration(self.seconds)]
         return [Text(cell) for cell in cells]
 
 
@@ -214,7 +214,7 @@ class _Board:
             epochs, best = progress_of(task.folder)
             reached[name] = min(epochs, self._epochs[name])
             accuracy = "" if best is None else f"{best:.4f}"
-            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
+            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, duration(time.monotonic() - since)
         widest = (max(map(len, column)) for column in zip(titles, *rows.values(), strict=True))
         room = self._screen.width - sum(2 + cells for cells in widest)
         table = _table("run", right=titles)
@@ -231,7 +231,7 @@ class _Board:
         if made <= 0:
             return ""
         left = sum(self._epochs.values()) - sum(done.values())
-        return f", about {_duration((time.monotonic() - self._since) * left / made)} left"
+        return f", about {duration((time.monotonic() - self._since) * left / made)} left"
 
 
 def _end_of(name: str, cells: int) -> str:
@@ -286,12 +286,3 @@ def _table(*left: str, right: tuple[str, ...]) -> Table:
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
