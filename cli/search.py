@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,11 @@ if TYPE_CHECKING:
 @runs.training_options()
 @click.option("--freeze-seed", type=runs.SEED, help="Of the freezing.")
 @click.option("--score-seed", type=runs.SEED, help="Of the scores' start, or of random supermasks.")
+@runs.display_options()
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
+def command(
+    model: str, data_name: str, output: Path, quiet: bool, log_every: float, as_json: bool, **chosen: Any
+) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
     A random part of the weights is frozen first, pruned or locked for good; only the rest is searched, by edge-popup
@@ -71,12 +75,13 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.searching.request import search_on
+    with runs.shown(quiet, log_every):
+        from sltpack.searching.request import search_on
 
-    settings, choices = settled(data_name, **chosen)
-    found = search_on(model, data_name, output, settings, **choices)
+        settings, choices = settled(data_name, **chosen)
+        found = search_on(model, data_name, output, settings, **choices)
     what = f"{found.source.searched:,} of {found.source.size:,} weights searched"
-    runs.print_run(found, output, as_json, what)
+    runs.print_run(found, output, as_json, what, f"sltpack pack {{}} -o {shlex.quote(str(output / 'model.slt'))}")
 
 
 def settled(data_name: str, preset: str, recipe: str, **chosen: Any) -> tuple[Settings, dict[str, Any]]:

@@ -47,7 +47,9 @@ def test_train_and_infer(tmp_path: Path) -> None:
     printed = sltpack("train", *options, "--learning-rate", 0.02, "--warmup", 1, "-o", folder).stdout
     found = checkpoint_reader.load_any(folder / BEST)
     assert printed.startswith(f"{folder / BEST}: epoch {found.metrics['epoch']} of 4, validation accuracy 0.")
-    assert printed.endswith(", 23,568 weights trained\n")
+    assert printed.endswith(
+        f", 23,568 weights trained\nnext: sltpack infer {folder / BEST} --data digits\n"
+    )
     scored = json.loads(sltpack("infer", folder / BEST, "--data", "digits", "--json").stdout)
     assert scored["accuracy"] == found.metrics["test_accuracy"] > 0.8
     refused = sltpack("pack", folder / BEST, "-o", tmp_path / "model.slt", status=1).stderr
@@ -135,7 +137,9 @@ def test_packing_what_no_epoch_has_searched_is_told(tmp_path: Path, monkeypatch:
 
 def test_results_are_one_line_whatever_files_are_called(tmp_path: Path) -> None:
     folder, ticket, weights = tmp_path / "a\nb", tmp_path / "c\nd.slt", tmp_path / "e\nf"
-    shown = [sltpack("search", *SMALL, "-o", folder).stdout]
+    first, following = sltpack("search", *SMALL, "-o", folder).stdout.splitlines()
+    assert following.startswith("next: sltpack pack ") and following.endswith("model.slt'")
+    shown = [f"{first}\n"]
     sltpack("pack", folder / BEST, "-o", ticket)
     shown.append(sltpack("verify", ticket).stdout)
     shown.append(sltpack("unpack", ticket, "-o", weights).stdout)

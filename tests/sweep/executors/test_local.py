@@ -31,7 +31,7 @@ def task(folder: Path, name: str, command: str) -> Said:
 def test_what_a_run_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "seed=1"
     told = {name: Task(Point("seed=1", name, {}, {"seed": 1}), folder).commands() for name in ("search", "train")}
-    run = ["--seed=1", f"--output={folder}", "--resume"]
+    run = ["--seed=1", f"--output={folder}", "--resume", "--quiet"]
     assert told["train"] == [["train", *run]]
     packed = ["pack", f"--output={folder / 'model.slt'}", "--force", "--", str(folder / "ckpt.pt")]
     assert told["search"] == [["search", *run], packed]
@@ -66,7 +66,7 @@ def worker(folder: Path) -> subprocess.Popen[str]:
     os.mkfifo(folder / "pipe")
     (folder / "waits.py").write_text("import sys\nprint('begun', flush=True)\nopen('pipe').read()\n")
     code = (
-        "import runpy; from sltpack.sweep import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
+        "import runpy; from sltpack.sweep.executors import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", f"{code}; worker.main()"],
