@@ -22,7 +22,15 @@ from ..format.records import Source
 from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, predict
 from ..models import build, try_out
-from ..models.layers import buffers, channels_last, copied_buffers, count_batches, forget_statistics, restore_buffers
+from ..models.layers import (
+    buffers,
+    channels_last,
+    copied_buffers,
+    count_batches,
+    forget_statistics,
+    restore_buffers,
+    searchable,
+)
 from ..progress import Bar, Log, bar
 from ..source.network import searched_kept
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
@@ -174,6 +182,8 @@ def ready_model(source: Source, data: DataSet, device: torch.device, builder: st
     require_fitting(source, data)
     model = build(source.model, builder)
     require_real(model, source)
+    for weight in searchable(model).values():
+        weight.requires_grad_(True)  # whatever its builder said: published code draws weights that are not to be trained
     model = channels_last(model.to(device))
     try_out(model, source.model)
     return model
