@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 
 @contextmanager
 def loading(library: str) -> Iterator[None]:
@@ -23,8 +25,8 @@ def loading(library: str) -> Iterator[None]:
         yield
         return
     words = f"loading {library} ..."
-    print(words, end="", file=sys.stderr, flush=True)
+    click.echo(words, nl=False, err=True)
     try:
         yield
     finally:
-        print(f"\r{' ' * len(words)}\r", end="", file=sys.stderr, flush=True)
+        click.echo(f"\r{' ' * len(words)}\r", nl=False, err=True)

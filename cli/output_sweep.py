@@ -263,7 +263,7 @@ def _shown(board: _Board, live: Live) -> Iterator[None]:
         def say() -> None:
             while not ended.wait(every):
                 with suppress(OSError, ValueError):  # nobody reads it, which is no reason to stop
-                    print(board.line(), file=sys.stderr, flush=True)
+                    click.echo(board.line(), err=True)
 
         speaker = threading.Thread(target=say, daemon=True)
         speaker.start()

@@ -1,4 +1,4 @@
-"""Progress of long jobs on standard error: a bar in a terminal, plain lines elsewhere; of a run, in its log file too."""
+"""Progress of long jobs on standard error: a bar in a terminal, plain lines elsewhere; a run's log has them too."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Display:
     every: float = EVERY
 
 
-_DISPLAY: ContextVar[Display] = ContextVar("display", default=Display())
+_DISPLAY: ContextVar[Display] = ContextVar("display", default=Display())  # noqa: B039 - it is frozen
 
 
 @contextmanager
@@ -182,6 +182,16 @@ class Bar:
         if time.monotonic() - self._said >= self._every and self._done < self._total:
             self._say(", ".join(filter(None, (f"{self._description} {self._percent()} %", self._note, self._left()))))
 
+    def restart(self, done: float) -> None:
+        """Set the bar back.
+
+        Args:
+            done: how much is done, in the bar's unit.
+        """
+        self._done = done
+        if self._line is not None:
+            self._line.update(self._task, completed=done)
+
     def tell(self, *forms: str) -> None:
         """Say that a part of the job is done: above the bar in a terminal, where it stays, and as a plain line.
 
@@ -198,7 +208,8 @@ class Bar:
         self._said = time.monotonic()
         if self._plain and sys.stderr is not None:
             with suppress(OSError, ValueError):  # nobody reads it, which is no reason to end the job
-                print(one_line(line), file=sys.stderr, flush=True)
+                sys.stderr.write(f"{one_line(line)}\n")
+                sys.stderr.flush()
         if self._log is not None:
             self._log.write(line)
 

@@ -50,7 +50,11 @@ def test_words_are_no_markup_and_one_line(capsys: pytest.CaptureFixture[str]) ->
 
 
 LONG = "read some-very-long-folder-of-photos-of-my-dog"
-NOTES = ("epoch 3/20, training accuracy 0.567, best validation 0.612", "epoch 3/20 train 0.567 best 0.612", "epoch 3/20")
+NOTES = (
+    "epoch 3/20, training accuracy 0.567, best validation 0.612",
+    "epoch 3/20 train 0.567 best 0.612",
+    "epoch 3/20",
+)
 
 
 @pytest.mark.usefixtures("terminal")
@@ -173,7 +177,8 @@ def test_a_log_is_written_through_no_link_and_into_no_pipe(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min"), (51600, "14 h 20 min")]
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3725, "1 h 02 min"), (51600, "14 h 20 min")],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words

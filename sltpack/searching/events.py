@@ -27,6 +27,7 @@ def require_tensorboard() -> None:
             remedy="install it: pip install 'sltpack[tensorboard]'",
         ) from error
 
+
 _PREFIX = "events.out.tfevents."
 
 

@@ -183,7 +183,9 @@ def ready_model(source: Source, data: DataSet, device: torch.device, builder: st
     model = build(source.model, builder)
     require_real(model, source)
     for weight in searchable(model).values():
-        weight.requires_grad_(True)  # whatever its builder said: published code draws weights that are not to be trained
+        weight.requires_grad_(
+            True
+        )  # whatever its builder said: published code draws weights that are not to be trained
     model = channels_last(model.to(device))
     try_out(model, source.model)
     return model

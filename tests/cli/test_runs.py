@@ -47,9 +47,7 @@ def test_train_and_infer(tmp_path: Path) -> None:
     printed = sltpack("train", *options, "--learning-rate", 0.02, "--warmup", 1, "-o", folder).stdout
     found = checkpoint_reader.load_any(folder / BEST)
     assert printed.startswith(f"{folder / BEST}: epoch {found.metrics['epoch']} of 4, validation accuracy 0.")
-    assert printed.endswith(
-        f", 23,568 weights trained\nnext: sltpack infer {folder / BEST} --data digits\n"
-    )
+    assert printed.endswith(f", 23,568 weights trained\nnext: sltpack infer {folder / BEST} --data digits\n")
     scored = json.loads(sltpack("infer", folder / BEST, "--data", "digits", "--json").stdout)
     assert scored["accuracy"] == found.metrics["test_accuracy"] > 0.8
     refused = sltpack("pack", folder / BEST, "-o", tmp_path / "model.slt", status=1).stderr

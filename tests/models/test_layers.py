@@ -89,7 +89,9 @@ def test_every_name_of_the_state_dict_is_found() -> None:
         "a.1.running_mean": ("a.1.running_mean", "b.1.running_mean"),
         "a.1.running_var": ("a.1.running_var", "b.1.running_var"),
     }
-    names = [name for found in (parameter_names(model), buffer_names(model)) for all_ in found.values() for name in all_]
+    names = [
+        name for found in (parameter_names(model), buffer_names(model)) for all_ in found.values() for name in all_
+    ]
     counts = {name for name in model.state_dict() if name.endswith("num_batches_tracked")}
     assert set(names) | counts == set(model.state_dict())
     assert parameter_names(nn.Linear(2, 2, bias=False)) == {"": ("weight",)}

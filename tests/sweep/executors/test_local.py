@@ -48,6 +48,18 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     assert ended == {"a": None, "b": "No such command 'nonsense'.", "c": None}
 
 
+def test_a_run_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "numpy", "types", "json", "click"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')")
+    for name in ("sltpack", "sltpack_cli"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported from the working folder')")
+    monkeypatch.chdir(tmp_path)
+    verified = task(tmp_path, "a", "verify")
+    monkeypatch.setattr(Said, "commands", lambda _: [["verify", "conv6-cifar10"]])
+    assert [outcome.fault for outcome in Local().run([verified], lambda _: None)] == [None]
+
+
 def test_the_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert "OMP_NUM_THREADS" not in Local(1).environment()
@@ -65,9 +77,7 @@ def worker(folder: Path) -> subprocess.Popen[str]:
     """Starts a worker that would read a ticket from a pipe that nobody writes into, and so never end."""
     os.mkfifo(folder / "pipe")
     (folder / "waits.py").write_text("import sys\nprint('begun', flush=True)\nopen('pipe').read()\n")
-    code = (
-        "import runpy; from sltpack.sweep.executors import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
-    )
+    code = "import runpy; from sltpack.sweep.executors import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{code}; worker.main()"],
         cwd=folder,
