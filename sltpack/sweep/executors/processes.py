@@ -40,11 +40,7 @@ def python(statements: str) -> list[str]:
         statements: what it runs.
     """
     # Python puts "" in front for -c, the folder itself for -m; -P, which puts nothing there, exists from 3.11 on.
-    return [
-        sys.executable,
-        "-c",
-        f"import sys; sys.path[:1] = [place for place in sys.path[:1] if place]; {statements}",
-    ]
+    return [sys.executable, "-c", f"import sys; sys.path[:1] = filter(None, sys.path[:1]); {statements}"]
 
 
 class Process:
