@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
-_OF_THE_SWEEP = ("output", "resume", "quiet", "log-every", "json", "help")
+_OF_THE_SWEEP = ("output", "resume", "dry-run", "quiet", "log-every", "json", "help")
 """Options that a sweep gives its runs itself."""
 
-_OF_THE_COMMAND = ("output", "quiet", "log_every", "as_json")
+_OF_THE_COMMAND = ("output", "dry_run", "quiet", "log_every", "as_json")
 """Parameters of a command that are no part of what its run is."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("train")
 @options.model_option()
 @options.data_option()
-@options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt and metrics.jsonl.")
+@options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt, metrics.jsonl and log.txt.")
 @click.option("--init", type=click.Choice(INITS), default="ku", show_default=True, help="Where the weights begin.")
 @runs.training_options()
 @runs.display_options()

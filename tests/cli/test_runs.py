@@ -133,6 +133,25 @@ def test_packing_what_no_epoch_has_searched_is_told(tmp_path: Path, monkeypatch:
     assert sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "whole.slt").stderr == ""
 
 
+def test_a_dry_run_says_what_a_search_comes_to_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(sltpack("search", *SMALL, "--dry-run", "--json").stdout)
+    assert (found["weights"], found["pruned"], found["locked"], found["searched"]) == (6088, 1522, 1522, 3044)
+    assert (found["epochs"], found["steps"]) == (1, 8)
+    assert found["seconds"] >= 8 * found["step_seconds"] > 0
+    printed = sltpack("search", *SMALL, "--dry-run", "-o", "run").stdout.splitlines()
+    assert printed[0] == "source network: 6,088 weights, 1,522 pruned, 1,522 locked, 3,044 searched"
+    assert printed[1] == f"file: about {found['file_bits']:,} bits = {found['file_bits'] // 8:,} bytes"
+    assert printed[2].endswith(" ms per step, 8 steps per epoch") and printed[3].endswith(" s for 1 epoch")
+    assert not list(tmp_path.iterdir())
+    assert "Missing option '-o' / '--output'." in sltpack("search", *SMALL, status=2).stderr
+    sltpack("search", *SMALL, "-o", "run")
+    sltpack("pack", Path("run") / BEST, "-o", "model.slt")
+    assert 8 * Path("model.slt").stat().st_size == pytest.approx(found["file_bits"], rel=0.02)
+
+
 def test_results_are_one_line_whatever_files_are_called(tmp_path: Path) -> None:
     folder, ticket, weights = tmp_path / "a\nb", tmp_path / "c\nd.slt", tmp_path / "e\nf"
     first, following = sltpack("search", *SMALL, "-o", folder).stdout.splitlines()
