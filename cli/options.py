@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,13 @@ class _NamedPath(click.Path):
         if value == "":
             self.fail("a name is missing", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class _HomePath(_NamedPath):
+    """A path that may begin with ~, the user's home, which no shell has replaced where a plan holds the path."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(os.path.expanduser(value), param, ctx)
 
 
 PATH = _NamedPath(path_type=Path)
@@ -78,7 +86,7 @@ def data_dir_option() -> Decorator[Any]:
     """Where a data set is."""
     return click.option(
         "--data-dir",
-        type=PATH,
+        type=_HomePath(path_type=Path),
         envvar="SLTPACK_DATA_DIR",
         help="The folder of the data set; otherwise the user's cache folder, with a download where it is not there. "
         "[env: SLTPACK_DATA_DIR]",
