@@ -84,15 +84,14 @@ def subset_sum(
       sltpack theory subset-sum --ratios 0 0 --ratios 0.4 0 --ratios 0 0.4 --svg needed.svg
     """
     from sltpack.charts import require_charts
-    from sltpack.files import refuse_existing, write_atomically
+    from sltpack.files import require_place, write_atomically
     from sltpack.progress import bar
     from sltpack.theory import Experiment, draw, fit, measure
 
     asked = [Experiment(*pair, one, delta, trials, seed, most) for one in epsilon for pair in ratios or _RATIOS]
     if picture is not None:
         require_charts("--svg")
-        if not force:
-            refuse_existing(picture)
+        require_place(picture, force=force)
     curves = []
     with bar("subset sums", len(asked)) as running:
         for experiment in asked:

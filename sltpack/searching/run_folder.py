@@ -17,6 +17,7 @@ from ..errors import FormatError, RequestError, shown
 from ..files import TEMPORARY, open_plain, write_atomically
 from ..format import records as headers
 from ..format.records import Source
+from ..limits import METRICS_EPOCHS, METRICS_LINE
 from .steps import REMEMBERED
 
 BEST = "ckpt.pt"
@@ -25,8 +26,6 @@ LAST = "last.pt"
 """The state after the last whole epoch, to go on from."""
 METRICS = "metrics.jsonl"
 """One line an epoch."""
-_MAX_METRICS = 2**24
-"""Bytes: a hundred thousand epochs."""
 _MAY_DIFFER = ("date", "sltpack")
 _IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
@@ -144,21 +143,29 @@ def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
     write_atomically(folder / METRICS, lines.encode(), force=True)
 
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """Reads what was measured so far, if it can be read.
+def read_accuracies(folder: Path, max_epochs: int = METRICS_EPOCHS) -> list[float]:
+    """Read the validation accuracy after each epoch so far, if it can be read.
 
     Args:
         folder: of the run.
+        max_epochs: the most lines that the file may have.
 
     Returns:
-        Each epoch's numbers by name; none where there is no such file, or it is none of a run.
+        One accuracy an epoch, in 0..1; none where there is no such file, or it is not one of a run, or too long.
     """
+    accuracies: list[float] = []
     try:
         with open_plain(folder / METRICS) as stream:
-            history = [json.loads(line) for line in stream.read(_MAX_METRICS).splitlines()]
+            while line := stream.readline(METRICS_LINE + 1):
+                if len(line) > METRICS_LINE or len(accuracies) == max_epochs:
+                    return []
+                entry = [json.loads(line)]
+                if not is_history(entry):
+                    return []
+                accuracies.append(float(entry[0]["validation_accuracy"]))
     except (OSError, ValueError, RecursionError):
         return []
-    return history if is_history(history) else []
+    return accuracies
 
 
 def in_words(name: str) -> str:
