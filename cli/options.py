@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from sltpack import bundled
 from sltpack.format.records import MAX_WEIGHTS
+
+from . import screen
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
@@ -34,15 +38,63 @@ class _HomePath(_NamedPath):
 PATH = _NamedPath(path_type=Path)
 
 
+MODELS = (
+    *("conv2", "conv4", "conv6", "conv8", "resnet18", "resnet34", "resnet50"),
+    *("imagenet-resnet18", "imagenet-resnet34", "imagenet-resnet50", "gin"),
+)
+"""The names of `sltpack.models.MODELS`, which are known here before torch is imported."""
 DATA = (
     "cifar10, cifar100, digits, folder:PATH, imagenet:PATH or a graph: "
     "digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH"
 )
 
 
+class _Name(click.types.StringParamType):
+    """A text, such as a name of sltpack's own; the Tab key offers those."""
+
+    def __init__(self, known: Callable[[], Iterable[str]]) -> None:
+        self._known = known
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self._known() if name.startswith(incomplete)]
+
+
+class _Ticket(click.Path):
+    """A file, or the name of a ticket in the package; the Tab key offers both."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in bundled.names() and os.path.lexists(value):
+            screen.say(
+                f"note: {value} is the ticket that comes with sltpack; the file of that name is .{os.sep}{value}",
+                error=True,
+                page=False,
+            )
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        named = [CompletionItem(name) for name in bundled.names() if name.startswith(incomplete)]
+        return [*named, *super().shell_complete(ctx, param, incomplete)]
+
+
+def _data_names() -> Iterable[str]:
+    from sltpack.data import NAMES
+
+    return (name.removesuffix("PATH") for name in NAMES)
+
+
+def _plan_names() -> Iterable[str]:
+    from sltpack.sweep.plan.bundled import names
+
+    return names()
+
+
+DATA_NAME = _Name(_data_names)
+PLAN = _Name(_plan_names)
+
+
 def ticket_argument() -> Decorator[Any]:
     """The ticket to read."""
-    return click.argument("file", metavar="FILE")
+    return click.argument("file", metavar="FILE", type=_Ticket())
 
 
 def max_weights_option() -> Decorator[Any]:
@@ -97,6 +149,7 @@ def model_option() -> Decorator[Any]:
     """The model to search or train."""
     return click.option(
         "--model",
+        type=_Name(lambda: MODELS),
         required=True,
         help="conv2, conv4, conv6, conv8, resnet18, resnet34, resnet50, imagenet-resnet18, -34, -50, for graphs "
         "gin, or package.module:builder.",
@@ -105,7 +158,7 @@ def model_option() -> Decorator[Any]:
 
 def data_option() -> Decorator[Any]:
     """The data to search or train on."""
-    return click.option("--data", "data_name", required=True, help=f"{DATA}.")
+    return click.option("--data", "data_name", type=DATA_NAME, required=True, help=f"{DATA}.")
 
 
 def workers_option() -> Decorator[Any]:

@@ -36,7 +36,7 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
 
 
 @click.command("sweep")
-@click.argument("plans", metavar="PLAN...", nargs=-1, required=True)
+@click.argument("plans", metavar="PLAN...", nargs=-1, required=True, type=options.PLAN)
 @click.option("-o", "--output", type=options.PATH, help="The folder for the runs, a folder each; made where missing.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs are made side by side."

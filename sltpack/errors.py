@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _MAX_SHOWN = 200
 
 
@@ -108,6 +110,23 @@ def shown(value: object) -> str:
     except ValueError:  # Python writes no whole numbers of thousands of digits
         text = "a number of too many digits"
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the remedy for a name that is misspelt.
+
+    Args:
+        name: as it was given.
+        known: the names that there are.
+
+    Returns:
+        Such as "did you mean conv6?"; None where no name is like it.
+    """
+    import difflib
+
+    spelt = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower()[:_MAX_SHOWN], spelt, n=1)
+    return f"did you mean {spelt[found[0]]}?" if found else None
 
 
 def require_positive(where: object, number: int | None) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RequestError
+from ..errors import RequestError, closest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,7 @@ def require_known(name: str) -> None:
             "--data",
             expected=f"one of {', '.join(NAMES)}",
             found=name or "nothing",
-            remedy="choose one of them",
+            remedy=closest(name, NAMES) or "choose one of them",
         )
 
 
