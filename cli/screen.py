@@ -11,6 +11,8 @@ import click
 
 PAGE = 80
 """Columns of what is written where there is no terminal, so that it reads well in a file too."""
+TOGETHER = "\N{NO-BREAK SPACE}"
+"""A space at which `fitted` breaks no line, and which it writes as a plain one."""
 _LEAST = 20
 """Columns below which nothing is broken."""
 
@@ -46,11 +48,12 @@ def fitted(text: str, width: int | None, indent: str = "", after: str = "") -> s
     Returns:
         Lines of at most so many columns, but for a single longer word.
     """
-    if width is None or len(indent) + len(text) <= width:
-        return indent + text
-    return textwrap.fill(
-        text, width, initial_indent=indent, subsequent_indent=after, break_long_words=False, break_on_hyphens=False
-    )
+    if width is not None and len(indent) + len(text) > width:
+        lines = textwrap.wrap(
+            text, width - max(len(indent), len(after)), break_long_words=False, break_on_hyphens=False
+        )
+        text = f"\n{after}".join(lines)
+    return (indent + text).replace(TOGETHER, " ")
 
 
 def say(text: str, *, indent: str = "", error: bool = False, page: bool = True) -> None:

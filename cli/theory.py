@@ -103,15 +103,16 @@ def subset_sum(
         common = {"delta": delta, "trials": trials, "seed": seed, "most": most}
         click.echo(json.dumps({**common, "constant": constant, "curves": [_summary(curve) for curve in curves]}))
     else:
-        from .output import console, needed_chart, successes_chart
+        from .output import console, needed_chart, successes_chart, write
 
         out = console()
         if len(curves) == 1:
-            out.print(successes_chart(curves[0]))
+            out.print(successes_chart(curves[0]).drawn())
             out.print()
-        out.print(needed_chart(curves))
+        out.print(needed_chart(curves).drawn())
         if constant is not None and len(curves) > 1:
-            out.print(f"\nwithout locking, n = {constant:.2f} log(1 / min(delta, epsilon)) / (1 - f) fits best")
+            out.print()
+            write(out, f"without locking, n = {constant:.2f} log(1 / min(delta, epsilon)) / (1 - f) fits best")
     if picture is not None:  # last, so that a full disk costs no more than the picture
         write_atomically(picture, draw(curves).encode(), force=force)
 

@@ -26,6 +26,17 @@ class SltpackError(Exception):
         self.remedy = remedy
         super().__init__(self.where, expected, found, remedy)
 
+    def within(self, place: object) -> SltpackError:
+        """Return the same error with the place that it is in, such as a file, named in front unless it is already.
+
+        Args:
+            place: such as the name of a file.
+        """
+        if self.where.startswith(str(place)):
+            return self
+        where = f"{place}: {self.where}"
+        return type(self)(where, expected=self.expected, found=self.found, remedy=self.remedy)
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.where, self.expected, self.found, self.remedy)
 
