@@ -79,15 +79,16 @@ class Rows:
         return Text("\n".join(lines))
 
 
-def write(out: Console, text: str, *, bold: int = 0) -> None:
+def write(out: Console, text: str, *, bold: int = 0, page: int | None = PAGE) -> None:
     """Print a line that is broken between words where there is no room for it.
 
     Args:
         out: the console.
         text: one line.
         bold: how many of its first characters are.
+        page: columns where there is no terminal; None for any number.
     """
-    line = Text(fitted(text, columns(sys.stdout) or PAGE, after=_GAP))
+    line = Text(fitted(text, columns(sys.stdout) or page, after=_GAP))
     line.stylize("bold", 0, bold)
     out.print(line)
 
@@ -101,7 +102,7 @@ def print_parts(name: str, account: Account) -> None:
     """
     out = console()
     shown = one_line(name)
-    write(out, f"{shown}  {account.file_bits:,} bits = {account.file_bits // 8:,} bytes", bold=len(shown))
+    write(out, f"{shown}  {account.file_bits:,} bits = {account.file_bits // 8:,} bytes", bold=len(shown), page=None)
     out.print(parts_chart(account))
 
 

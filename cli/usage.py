@@ -22,8 +22,13 @@ def in_one_line(error: click.UsageError) -> str:
     """
     message = one_line(" ".join(error.format_message().split()))
     meant = None if "id you mean" in message else _meant(error)
-    path = error.ctx.command_path if error.ctx is not None else "sltpack"
-    return " ".join(filter(None, (message, meant, f"Help: {path} --help")))
+    names = []
+    context = error.ctx
+    while context is not None and context.parent is not None:
+        names.append(context.info_name or "")
+        context = context.parent
+    path = " ".join(["sltpack", *reversed(names), "--help"])  # however this program was started
+    return " ".join(filter(None, (message, meant, f"Help: {path}")))
 
 
 def _meant(error: click.UsageError) -> str | None:

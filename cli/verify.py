@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -33,7 +34,7 @@ def command(context: click.Context, file: str, as_json: bool, max_weights: int) 
     try:
         digests = asdict(verify(file, max_weights))
     except SltpackError as error:
-        named = error.within(file)
+        named = error.within(Path(file))
         if not as_json or not isinstance(error, FormatError):
             raise named from error
         click.echo(json.dumps({"file": file, "ok": False, "error": str(named)}))

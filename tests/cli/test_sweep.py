@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,8 @@ from sltpack.sweep.plan import bundled as plans
 from sltpack_cli import sweep as command
 from sltpack_cli.main import cli
 
+HELP = re.compile(r" Help: sltpack[a-z -]* --help$")
+"""What ends the line about a wrong call."""
 PLAN = """
 [fixed]
 model = "conv2"
@@ -52,8 +55,9 @@ def sltpack(*words: object, status: int = 0) -> Result:
 
 def refusal(*words: object, status: int) -> str:
     lines = sltpack("sweep", *words, status=status).stderr.splitlines()
-    assert lines[-1].startswith("Error: ")
-    return lines[-1].removeprefix("Error: ")
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: ")
+    return HELP.sub("", lines[0].removeprefix("Error: "))
 
 
 class Inline(executors.Local):
