@@ -7,6 +7,7 @@ import json
 import click
 
 from . import options
+from .screen import say
 
 
 @click.command("list")
@@ -35,10 +36,8 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found))
         return
-    from .screen import say
-
     for kind, uses in _USES.items():
-        click.secho(f"{kind}, {uses}", bold=True)
+        say(f"{kind}, {uses}")
         say(", ".join(found[kind]), indent="  ")
 
 

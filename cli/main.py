@@ -12,6 +12,7 @@ from sltpack import __version__
 from sltpack.errors import SltpackError, reason
 
 from . import demo, infer, info, listing, pack, report, search, sweep, theory, train, unpack, verify
+from .docstrings import restore_help
 from .interrupts import imports_come_first
 from .screen import say
 from .usage import in_one_line
@@ -91,10 +92,13 @@ def cli() -> None:
       sltpack demo
       sltpack info conv6-cifar10
       sltpack search --model conv6 --data cifar10 --sparsity 0.5 --freeze 0.5 -o runs/conv6
-      sltpack pack runs/conv6/ckpt.pt -o model.slt
+      sltpack pack runs/conv6 -o model.slt
       sltpack infer model.slt --data cifar10
     """
 
 
 for module in (search, train, sweep, report, pack, info, unpack, infer, verify, listing, demo, theory):
     cli.add_command(module.command)
+
+if sys.flags.optimize > 1:
+    restore_help(cli)

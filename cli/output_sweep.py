@@ -20,6 +20,7 @@ from rich.text import Text
 from sltpack.errors import SltpackError, one_line
 
 from .output import Rows, console
+from .screen import say
 
 if TYPE_CHECKING:
     from sltpack.checkpoints.results import Result
@@ -72,7 +73,7 @@ def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int
     console().print(Rows(head, tuple(row.cells() for row in rows), left=2).drawn())
     alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
     together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
-    click.echo(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone)
+    say(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone, page=False)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
     else:
         console().print(_results(told).drawn())
         for name, fault in broken.items():
-            click.echo(one_line(f"broken: {name}: {fault}"))
+            say(one_line(f"broken: {name}: {fault}"), page=False)
     if broken:
         name, fault = next(iter(broken.items()))
         raise SltpackError(
@@ -242,7 +243,7 @@ def _tell(line: str, live: Live) -> None:
     if live.is_started and sys.stdout is not None and sys.stdout.isatty():
         live.console.print(Text(line), soft_wrap=True)
     else:
-        click.echo(line)
+        say(line, page=False)
 
 
 def _asked(point: Point) -> dict[str, Any]:
@@ -271,10 +272,10 @@ def _left_out(sweep: Sweep) -> list[dict[str, str]]:
 
 def _print_left_out(sweep: Sweep, most: int | None = None) -> None:
     for left in sweep.left_out[:most]:
-        click.echo(one_line(f"left out: {left.point.name}: {left.reason}"))
+        say(one_line(f"left out: {left.point.name}: {left.reason}"), page=False)
     more = len(sweep.left_out[most:]) if most is not None else 0
     if more:
-        click.echo(f"left out: {more} more that cannot exist; --dry-run names them")
+        say(f"left out: {more} more that cannot exist; --dry-run names them", page=False)
 
 
 def _table(first: str, *, right: tuple[str, ...]) -> Table:

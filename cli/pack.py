@@ -10,6 +10,7 @@ import click
 from sltpack.format.records import CODECS
 
 from . import options
+from .screen import say
 
 BEST = "ckpt.pt"
 """The file of a run's folder that is packed, `sltpack.searching.run_folder.BEST`."""
@@ -63,8 +64,9 @@ def command(
     else:
         print_parts(str(output), file)
     if not packed.validated:
-        click.echo(
+        say(
             "note: the search was stopped in its first epoch, and what it found was never validated; "
             "sltpack search --resume goes on",
-            err=True,
+            error=True,
+            page=False,
         )

@@ -10,6 +10,7 @@ import click
 from sltpack.limits import METRICS_EPOCHS
 
 from . import options
+from .screen import say
 
 
 @click.command("report")
@@ -67,7 +68,7 @@ def command(runs: Path, output: Path, files: Path | None, force: bool, max_weigh
     for path, text in written.items():
         write_atomically(path, text.encode(), force=force)
     for left in found.left_out:
-        click.echo(one_line(f"left out: {left.name}: {left.reason}"))
+        say(one_line(f"left out: {left.name}: {left.reason}"), page=False)
     count = count_of([sum(len(section.runs) for section in found.sections)], "run")
     drawings = count_of([sum(map(len, pictures.pictures.values()))], "picture")
-    click.echo(one_line(f"{output}: {count}, {drawings}"))
+    say(one_line(f"{output}: {count}, {drawings}"), page=False)

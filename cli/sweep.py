@@ -11,6 +11,7 @@ from sltpack.errors import RequestError, SltpackError, one_line
 from sltpack.limits import PLAN_BYTES, PLAN_POINTS
 
 from . import options, search, train
+from .screen import say
 
 if TYPE_CHECKING:
     from sltpack.sweep.executors.local import Executor
@@ -122,7 +123,7 @@ def command(
     broken: list[SltpackError] = []
     for sweep, folder in zip(sweeps, folders, strict=True):
         if len(sweeps) > 1 and not as_json:
-            click.echo(one_line(sweep.where))
+            say(one_line(sweep.where), page=False)
         if dry_run or folder is None:
             show_costs(sweep, folder, executor.threads(), jobs, as_json)
             continue
