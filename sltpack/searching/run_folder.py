@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ LAST = "last.pt"
 """The state after the last whole epoch, to go on from."""
 METRICS = "metrics.jsonl"
 """One line an epoch."""
+LOG = "log.txt"
+"""What a run says while it goes on, to read and not to compute with."""
 _MAY_DIFFER = ("date", "sltpack")
 _IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
@@ -113,7 +116,7 @@ def forget(folder: Path) -> None:
         folder: of the run; another run may begin in it.
     """
     # The last one last: alone it is still a run that can go on.
-    for name in (METRICS, BEST, LAST):
+    for name in (LOG, METRICS, BEST, LAST):
         with suppress(OSError):  # whatever stands in the way, the run's own error is the one to tell
             (folder / name).unlink(missing_ok=True)
 
@@ -143,6 +146,21 @@ def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
     write_atomically(folder / METRICS, lines.encode(), force=True)
 
 
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """Read what was measured so far, if it can be read.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        Each epoch's numbers by name; none where there is no such file, or it is not one of a run, or too long.
+    """
+    try:
+        return list(_epochs(folder, METRICS_EPOCHS))
+    except (OSError, ValueError, RecursionError):
+        return []
+
+
 def read_accuracies(folder: Path, max_epochs: int = METRICS_EPOCHS) -> list[float]:
     """Read the validation accuracy after each epoch so far, if it can be read.
 
@@ -153,19 +171,25 @@ def read_accuracies(folder: Path, max_epochs: int = METRICS_EPOCHS) -> list[floa
     Returns:
         One accuracy an epoch, in 0..1; none where there is no such file, or it is not one of a run, or too long.
     """
-    accuracies: list[float] = []
     try:
-        with open_plain(folder / METRICS) as stream:
-            while line := stream.readline(METRICS_LINE + 1):
-                if len(line) > METRICS_LINE or len(accuracies) == max_epochs:
-                    return []
-                entry = [json.loads(line)]
-                if not is_history(entry):
-                    return []
-                accuracies.append(float(entry[0]["validation_accuracy"]))
+        return [float(entry["validation_accuracy"]) for entry in _epochs(folder, max_epochs)]
     except (OSError, ValueError, RecursionError):
         return []
-    return accuracies
+
+
+def _epochs(folder: Path, most: int) -> Iterator[dict[str, float]]:
+    """Read the lines of a run's metrics one by one, so that a long file takes no more memory than what is kept."""
+    with open_plain(folder / METRICS) as stream:
+        for number in itertools.count():
+            line = stream.readline(METRICS_LINE + 1)
+            if not line:
+                return
+            if len(line) > METRICS_LINE or number == most:
+                raise ValueError("more than a run writes")
+            entry = [json.loads(line)]
+            if not is_history(entry):
+                raise ValueError("what no run writes")
+            yield entry[0]
 
 
 def in_words(name: str) -> str:
