@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from sltpack.errors import FormatError, one_line
+from sltpack.errors import FormatError, SltpackError, one_line
 
 from . import options
+from .screen import say
 
 
 @click.command("verify")
@@ -31,12 +33,15 @@ def command(context: click.Context, file: str, as_json: bool, max_weights: int) 
 
     try:
         digests = asdict(verify(file, max_weights))
-    except FormatError as error:
-        if not as_json:
-            raise
-        click.echo(json.dumps({"file": file, "ok": False, "error": str(error)}))
+    except SltpackError as error:
+        named = error.within(Path(file))
+        if not as_json or not isinstance(error, FormatError):
+            raise named from error
+        click.echo(json.dumps({"file": file, "ok": False, "error": str(named)}))
         context.exit(error.exit_status)
     if as_json:
         click.echo(json.dumps({"file": file, "ok": True, **digests}))
-    else:
-        click.echo(one_line(f"{file}: ok, " + ", ".join(f"{name} {digest}" for name, digest in digests.items())))
+        return
+    say(one_line(f"{file}: ok"))
+    for name, digest in digests.items():
+        say(f"{name:<14}  {digest}")

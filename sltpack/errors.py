@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _MAX_SHOWN = 200
 
 
@@ -23,6 +25,17 @@ class SltpackError(Exception):
         self.found = found
         self.remedy = remedy
         super().__init__(self.where, expected, found, remedy)
+
+    def within(self, place: object) -> SltpackError:
+        """Return the same error with the place that it is in, such as a file, named in front unless it is already.
+
+        Args:
+            place: such as the name of a file.
+        """
+        if self.where.startswith(str(place)):
+            return self
+        where = f"{place}: {self.where}"
+        return type(self)(where, expected=self.expected, found=self.found, remedy=self.remedy)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.where, self.expected, self.found, self.remedy)
@@ -108,6 +121,23 @@ def shown(value: object) -> str:
     except ValueError:  # Python writes no whole numbers of thousands of digits
         text = "a number of too many digits"
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the remedy for a name that is misspelt.
+
+    Args:
+        name: as it was given.
+        known: the names that there are.
+
+    Returns:
+        Such as "did you mean conv6?"; None where no name is like it.
+    """
+    import difflib
+
+    spelt = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower()[:_MAX_SHOWN], spelt, n=1)
+    return f"did you mean {spelt[found[0]]}?" if found else None
 
 
 def require_positive(where: object, number: int | None) -> None:

@@ -94,6 +94,8 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     if not isinstance(settings, dict) or not isinstance(metrics, dict) or not is_history(metrics.get("history")):
         raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
     for name, value in settings.items():
+        if not isinstance(name, str):
+            raise wrong("settings", "names that are texts", shown(name))
         if not _is_setting(value):
             raise wrong("settings", f"{shown(name)}, a number or text, or a list of texts", described(value))
     if type(metrics.get("epoch")) is not int:
