@@ -99,8 +99,8 @@ def test_a_pickle_that_would_run_code(tmp_path: Path, save: Callable[[object, Pa
     with pytest.raises(FormatError) as caught:
         checkpoint_reader.load(path)
     assert str(caught.value) == (
-        f"{path}: expected a checkpoint of tensors and plain values, found a pickle that names code to run, or a damaged "
-        "file; make one with sltpack search or train"
+        f"{path}: expected a checkpoint of tensors and plain values, found a pickle that names code to run, "
+        f"{os.mkdir.__module__}.mkdir; none of it was run; make one with sltpack search or train"
     )
     assert not proof.exists()
 

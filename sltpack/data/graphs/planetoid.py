@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, shown
 from ...files import open_plain
+from ...pickles.machine import STEP_LIMIT
 from ..dataset import DataSet
 from ..storage import unpickling
 from ..storage.download import Files, cache_folder, fetch_files
@@ -33,7 +34,7 @@ _INDEX_LIMIT = 1 << 20
 """Bytes of the list of test nodes; each official one has 5 or 6 kB."""
 _NODE_LIMIT = 1 << 31
 _DIGITS = len(str(_NODE_LIMIT))
-_ENDS_LIMIT = unpickling.OPCODE_LIMIT
+_ENDS_LIMIT = STEP_LIMIT
 """Neighbours of all nodes: more than a pickle has steps there are only where nodes share a list, which takes hardly any
 room in a file."""
 
