@@ -130,7 +130,7 @@ class Machine:
         while self._steps < STEP_LIMIT:
             self._steps += 1
             if self._at >= size:
-                raise damaged("a pickle without its end")
+                raise damaged("a pickle that is cut")
             instruction = data[self._at]
             self._at += 1
             if instruction == _STOP:

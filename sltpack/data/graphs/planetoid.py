@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, shown
 from ...files import open_plain
-from ...pickles.machine import STEP_LIMIT
 from ..dataset import DataSet
 from ..storage import unpickling
 from ..storage.download import Files, cache_folder, fetch_files
@@ -34,9 +33,6 @@ _INDEX_LIMIT = 1 << 20
 """Bytes of the list of test nodes; each official one has 5 or 6 kB."""
 _NODE_LIMIT = 1 << 31
 _DIGITS = len(str(_NODE_LIMIT))
-_ENDS_LIMIT = STEP_LIMIT
-"""Neighbours of all nodes: more than a pickle has steps there are only where nodes share a list, which takes hardly any
-room in a file."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +194,6 @@ def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
     lists = list(graph.values())
     if not all(isinstance(others, list) for others in lists):
         raise _unfit(path, "a list of nodes for each node", "something else")
-    ends = sum(map(len, lists))
-    if ends > _ENDS_LIMIT:
-        raise _unfit(path, f"at most {_ENDS_LIMIT} neighbours of all nodes", f"{ends}")
     if not all(type(node) is int and abs(node) < _NODE_LIMIT for node in chain(graph, *lists)):
         raise _unfit(path, "a list of nodes for each node", "something else")
     nodes = np.fromiter(graph, np.int64, len(graph))
