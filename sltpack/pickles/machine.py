@@ -166,7 +166,8 @@ class Machine:
     def _line(self, limit: int | None = _LINE_LIMIT) -> bytes:
         end = self._data.find(b"\n", self._at, None if limit is None else self._at + limit)
         if end < 0:
-            raise damaged("a pickle with a line that does not end")
+            cut = limit is None or self._at + limit > len(self._data)
+            raise damaged("a pickle that is cut" if cut else "a pickle with a line that does not end")
         line = self._data[self._at : end]
         self._at = end + 1
         return line
