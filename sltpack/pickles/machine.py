@@ -40,10 +40,13 @@ _WIDE_LIMIT = 1 << 24
 """Bytes of all such texts."""
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.?))", re.DOTALL)
 _ESCAPED = {b"\\": b"\\", b"'": b"'", b'"': b'"', b"n": b"\n", b"r": b"\r", b"t": b"\t"}
-_SMALL_KEYS = 1 << 16
-"""Whole numbers up to this many more than a dictionary has keys are keys without end: they hardly collide."""
-_LARGE_KEYS = 1 << 11
+_DENSE = 64
+"""Whole numbers up to this many more than a dictionary has keys cannot collide: Python's table is larger than they are.
+All others can, however small, and insertion then takes a time that grows with the square of their number."""
+_SPARSE_KEYS = 1 << 11
 """Other whole numbers as keys, in the whole pickle: old optimizers number parameters by their places in memory."""
+STACK_LIMIT = 1 << 18
+"""Values that wait for their container; Python's pickles have a thousand."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Machine:
         self._steps = 0
         self._copied = 0
         self._wide = 0
-        self._large_keys = 0
+        self._sparse_keys = 0
 
     def run(self) -> tuple[object, int]:
         """Run the pickle to its end.
@@ -129,6 +132,8 @@ class Machine:
         data, table, size = self._data, _TABLE, len(self._data)
         while self._steps < STEP_LIMIT:
             self._steps += 1
+            if not self._steps & 0x3FF and len(self._stack) > STACK_LIMIT:
+                raise unclear(f"a pickle with more than {STACK_LIMIT} values in no container")
             if self._at >= size:
                 raise damaged("a pickle that is cut")
             instruction = data[self._at]
@@ -428,11 +433,11 @@ class Machine:
 
     def _check_key(self, key: int, count: int) -> None:
         """Bound the cost of whole numbers as keys, which anybody can choose so that they collide."""
-        if 0 <= key <= count + _SMALL_KEYS:
+        if 0 <= key <= count + _DENSE:
             return
-        self._large_keys += 1
-        if self._large_keys > _LARGE_KEYS or count > 2 * _LARGE_KEYS or abs(key) >> 63:
-            raise unclear("a pickle with many large numbers as keys")
+        self._sparse_keys += 1
+        if self._sparse_keys > _SPARSE_KEYS or count > 2 * _SPARSE_KEYS or abs(key) >> 63:
+            raise unclear("a pickle with many whole numbers as keys that do not follow each other")
 
     # The stack and the memo.
 
