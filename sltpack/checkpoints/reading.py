@@ -94,7 +94,7 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     if not isinstance(settings, dict) or not isinstance(metrics, dict) or not is_history(metrics.get("history")):
         raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
     for name, value in settings.items():
-        if not _is_name(name):
+        if not isinstance(name, str):
             raise wrong("settings", "texts as names", shown(name))
         if not _is_setting(value):
             raise wrong("settings", f"{shown(name)}, a number or text, or a list of texts", described(value))
@@ -153,17 +153,13 @@ def _is_share(value: object) -> bool:
 
 def _is_setting(value: object) -> bool:
     if isinstance(value, list):
-        return all(map(_is_text, value))
-    return value is None or type(value) in (bool, int, float) or _is_text(value)
+        return all(isinstance(item, str) for item in value)
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _is_name(text: object) -> bool:
-    return text != "" and _is_text(text)
-
-
-def _is_text(text: object) -> bool:
     """Return whether a value is a text that UTF-8 can write."""
     try:
-        return isinstance(text, str) and text.encode() is not None
+        return isinstance(text, str) and bool(text.encode())
     except UnicodeEncodeError:
         return False

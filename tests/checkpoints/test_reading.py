@@ -306,11 +306,6 @@ def test_a_small_file_that_would_take_much_memory(run: tuple[Path, Checkpoint], 
             {"settings": {5: 1}},
             ": settings: expected texts as names, found 5; make one with sltpack search or train",
         ),
-        (
-            {"settings": {"data": "\udce9"}},
-            r": settings: expected 'data', a number or text, or a list of texts, found str; make one with sltpack search or "
-            "train",
-        ),
         ({"by_layer": 1}, ": by_layer: expected true or false, found 1; make one with sltpack search or train"),
     ],
 )
