@@ -130,6 +130,21 @@ def test_damaged(folder: Path) -> None:
     assert found.reason.startswith(f"{path}: expected ")
 
 
+@pytest.mark.parametrize("name", [5, None])
+def test_a_run_with_a_setting_whose_name_is_no_text_is_left_out(
+    folder: Path, run: tuple[Path, Checkpoint], name: object
+) -> None:
+    damaged = folder / "sweep" / "two"
+    shutil.copytree(folder / "sweep" / "one", damaged)
+    replace(run[1], settings={**run[1].settings, name: 1}).save(damaged / BEST)
+    good, left = (read(place, folder, MAX_WEIGHTS) for place in find(folder))
+    assert isinstance(good, Run)
+    assert left == LeftOut(
+        "sweep/two",
+        f"{damaged / BEST}: settings: expected texts as names, found {name!r}; make one with sltpack search or train",
+    )
+
+
 def test_the_folder_of_a_run_itself(folder: Path) -> None:
     place = folder / "sweep" / "one"
     assert find(place).runs == (place,)
@@ -178,7 +193,7 @@ def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[P
         "data": "a\udc80\x1b[31m" + "x" * 1000,
         "sparsity": "much",
         "epochs": "many",
-        "batch_size": 10**400,
+        "batch_size": 10**76,
         "method": 3,
         "seed": 10**30,
         "order_seed": "first",
