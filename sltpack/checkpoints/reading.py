@@ -95,7 +95,7 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
         raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
     for name, value in settings.items():
         if not isinstance(name, str):
-            raise wrong("settings", "names that are texts", shown(name))
+            raise wrong("settings", "texts as names", shown(name))
         if not _is_setting(value):
             raise wrong("settings", f"{shown(name)}, a number or text, or a list of texts", described(value))
     if type(metrics.get("epoch")) is not int:

@@ -326,4 +326,4 @@ def test_settings_under_a_key_that_is_no_text(folder: Path, run: tuple[Path, Che
     report = report_on(find(folder), MAX_WEIGHTS, lambda: None)
     (left,) = report.left_out
     assert left.name == "sweep/one"
-    assert "settings: expected names that are texts, found 7" in left.reason
+    assert "settings: expected texts as names, found 7" in left.reason
