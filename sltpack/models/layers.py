@@ -125,14 +125,24 @@ def channels_last(model: nn.Module) -> nn.Module:
     Returns:
         The same model.
     """
-    # There, oneDNN's kernels for AVX2 write beyond their memory (torch 2.13; seen with MALLOC_CHECK_=3).
-    if any(
-        isinstance(layer, nn.Conv2d) and max(layer.kernel_size) == 1 and max(layer.stride) > 1 and layer.in_channels < 8
-        for layer in model.modules()
-    ):
-        return model
     moved: nn.Module = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for layer in moved.modules():
+        if isinstance(layer, nn.Conv2d) and _corrupts_memory(layer):
+            layer.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            layer.register_forward_pre_hook(_in_plain_order)
     return moved
+
+
+def _corrupts_memory(layer: nn.Conv2d) -> bool:
+    """Tell whether oneDNN's kernel for AVX2 writes beyond its memory in this layer's backward pass, channels last.
+
+    Seen in torch 2.13 with MALLOC_CHECK_=3 for 1 to 6 input channels and not for more; a vector there holds 8.
+    """
+    return max(layer.kernel_size) == 1 and max(layer.stride) > 1 and layer.in_channels < 8
+
+
+def _in_plain_order(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(values.contiguous() for values in inputs)
 
 
 def assign(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

@@ -100,3 +100,14 @@ def test_assign_fills_a_model_with_memory_and_keeps_what_the_state_has_not() -> 
     assert torch.equal(weight, torch.eye(2))
     assert model.get_buffer("index").tolist() == [1, 0]
     assert not weight.requires_grad
+
+
+def test_narrow_strided_convolutions_are_not_computed_channels_last() -> None:
+    model = channels_last(nn.Sequential(nn.Conv2d(3, 5, 1, stride=2, bias=False), nn.Conv2d(8, 5, 1, stride=2)))
+    seen: list[bool] = []
+    for layer in model:
+        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].is_contiguous()))
+    model[0](torch.zeros(2, 3, 8, 8).contiguous(memory_format=torch.channels_last))
+    model[1](torch.zeros(2, 8, 8, 8).contiguous(memory_format=torch.channels_last))
+    assert seen == [True, False]
+    assert model[0].weight.is_contiguous()
