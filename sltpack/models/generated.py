@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +32,7 @@ PRESENT = 224
 UNKNOWN = ImageInput((0.0, 1.0), (0.5,), (0.25,), "cover")
 """What stands for the `input` of a ticket that has none, each channel alike."""
 _LARGEST = 2**22
-"""Numbers of one picture; of a graph, all features."""
+"""Numbers of one picture."""
 _AT_A_TIME = 2**20
 """Numbers of the pictures that run together."""
 
@@ -78,7 +79,7 @@ def is_small(spec: ModelSpec) -> bool:
         spec: the model's name and arguments.
     """
     _, _, shape = describe(spec)
-    return int(np.prod(shape, dtype=object)) <= (_LARGEST if len(shape) > 1 else _LARGEST // COUNT)
+    return math.prod(shape) <= _LARGEST
 
 
 def predict_generated(

@@ -73,11 +73,12 @@ def _in_unit_range(numbers: Any) -> bool:
 def _require_shape(found: tuple[int, ...], channels: int, size: tuple[int, int] | None) -> None:
     proper = len(found) in (3, 4) and found[-1] == channels and 0 not in found
     if not proper or (size is not None and found[-3:-1] != size):
+        is_channels_first = len(found) in (3, 4) and found[-3] == channels != found[-1]
         height, width = ("height", "width") if size is None else size
         raise _refuse(
             f"shape [n, {height}, {width}, {channels}] or [{height}, {width}, {channels}]",
             f"{list(found)}",
-            "put the channels last" if channels in found[-3:-2] else "scale and crop the pictures first",
+            "put the channels last" if is_channels_first else "scale and crop the pictures first",
         )
 
 
