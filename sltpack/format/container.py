@@ -66,7 +66,7 @@ class Container:
     @property
     def origin(self) -> str:
         """Where the kept weights come from: "seeded", "signs stored" or "values stored"."""
-        return tables.origin_of(self.header, self.values)
+        return tables.origin_of(self.header.source, self.values)
 
 
 def encode(container: Container) -> bytes:
@@ -119,7 +119,7 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
     text, entries = _parse_outer(data[8 : 8 + length], where)
     header = header_reader.from_text(text, where, max_weights)
     values = next((name for name in VALUES if name in entries), "")
-    tables.require_consistent(header, values, where)
+    tables.require_consistent(header.source, values, where)
     tensors = _cut(entries, tables.tensors_of(header, values), memoryview(data)[8 + length :], where)
     for plane in (KEPT, *header.source.planes):
         payloads.take_apart(header.codec, tensors[plane], header.source.bits_of(plane), f"{where}: {plane}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import damaged
-from .records import KEPT, NO_INIT, NORM, SCALES, SIGN, STORED, BufferRow, Header
+from .records import KEPT, NO_INIT, NORM, SCALES, SIGN, STORED, BufferRow, Header, Source
 
 ITEM_SIZES = {"F32": 4, "F16": 2, "U8": 1}
 VALUES = ("values.f32", "values.f16")
@@ -64,18 +64,17 @@ def items_of(row: BufferRow) -> dict[str, int]:
     return {row.kind.removeprefix(NORM): len(row.names) * row.size}
 
 
-def require_consistent(header: Header, values: str, where: object) -> None:
+def require_consistent(source: Source, values: str, where: object) -> None:
     """Require that the weights come from somewhere, and from one place only.
 
     Args:
-        header: the `slt` entry.
+        source: the source network.
         values: one of `VALUES` where the file has it.
         where: what to name in an error.
 
     Raises:
         FormatError: signs or coats stand beside values, or nothing gives the kept weights.
     """
-    source = header.source
     if values and source.planes:
         raise damaged(where, f"no plane beyond {KEPT} beside {values}", ", ".join(source.planes))
     if source.init == NO_INIT and not values and SIGN not in source.planes:
@@ -84,11 +83,11 @@ def require_consistent(header: Header, values: str, where: object) -> None:
         raise damaged(where, f"the scale {SCALES[0]}, as no weight has a step", source.scale)
 
 
-def origin_of(header: Header, values: str) -> str:
+def origin_of(source: Source, values: str) -> str:
     """Return in two words where the kept weights come from.
 
     Args:
-        header: the `slt` entry.
+        source: the source network.
         values: one of `VALUES` where the file has it.
 
     Returns:
@@ -96,7 +95,7 @@ def origin_of(header: Header, values: str) -> str:
     """
     if values:
         return "values stored"
-    return "signs stored" if SIGN in header.source.planes else "seeded"
+    return "signs stored" if SIGN in source.planes else "seeded"
 
 
 def _kept(header: Header) -> int:
