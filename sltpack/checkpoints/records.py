@@ -153,6 +153,8 @@ def _shared_values(kept: Kept) -> dict[str, Any]:
 def _about(kept: Kept) -> dict[str, str]:
     wanted = ("data", "image_size", "epochs", "date")
     about = {key: str(kept.settings[key]) for key in wanted if kept.settings.get(key) is not None}
+    if "data" in about and kept.settings.get("data_title"):  # of data that somebody brought
+        about["data"] += f":{kept.settings['data_title']}"
     if "epochs" in about:  # that of the ticket, of all that were planned
         about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {about['epochs']}"
     for name in ACCURACIES:

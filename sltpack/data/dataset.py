@@ -99,11 +99,15 @@ class DataSet:
         train: what is trained on and, where there is no such part, what validates.
         test: what is looked at once, at the end.
         validation: what picks the best epoch.
+        notes: lines that say what was left out or converted when it was read.
+        split_here: whether sltpack chose which of them test, since the data say nothing of parts.
     """
 
     train: Labelled
     test: Labelled
     validation: Labelled | None = None
+    notes: tuple[str, ...] = ()
+    split_here: bool = False
 
     def of_training(self, seed: int) -> tuple[Labelled, Labelled]:
         """Gives the part that trains and the part that validates, which is cut off by chance where there is none.

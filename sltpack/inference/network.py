@@ -13,19 +13,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import data
 from ..checkpoints import reading as checkpoint_reader
 from ..checkpoints.records import TrainedNetwork
-from ..data.images.in_memory import Images
+from ..data import sources
+from ..data.images.folders import read_image
+from ..data.images.image_input import ImageInput
+from ..data.images.in_memory import Normaliser
+from ..data.images.notes import Notes
 from ..errors import MismatchError, require_positive
 from ..format.detection import Kind, kind_of
 from ..format.records import MAX_WEIGHTS, ModelSpec, Source
+from ..limits import MEMORY, Memory
 from ..models import MODELS, describe, shapes, takes_graph, try_out
 from ..models import build as build_model
 from ..models.layers import assign, buffers, channels_last
 from ..tickets.storage import load
 from ..tickets.ticket import Ticket, weights_digest
 from .devices import choose_device
+from .memory import fitting_batch
 from .prediction import BATCH_SIZE, evaluating
 
 _CHECKPOINT = ".pt"
@@ -101,7 +106,7 @@ class Network:
         except (ValueError, RecursionError):
             names = []
         told = tuple(map(str, names)) if isinstance(names, list) else ()
-        known = told or data.fixed_classes(self.about.get("data", ""))
+        known = told or sources.fixed_classes(self.about.get("data", ""))
         _, classes, _ = describe(self.spec)
         return known if len(known) == classes else ()
 
@@ -142,23 +147,27 @@ def classify_files(
     builder: str | None = None,
     max_weights: int = MAX_WEIGHTS,
     likeliest: int = 3,
+    limits: Memory = MEMORY,
+    notes: Notes | None = None,
 ) -> list[tuple[Path, list[tuple[str, float]]]]:
     """Runs a ticket on image files, scaled and cropped to the size that it takes.
 
     Args:
         file: as for `open_network`.
         paths: image files of any format that Pillow reads.
-        batch_size: images at a time, which are in memory together; at least 1.
+        batch_size: the most images at a time; at least 1. Fewer are taken where memory would not do for so many.
         device: "auto", "cpu", "cuda" or "mps".
         builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the file may ask for.
         likeliest: how many classes to name, at most.
+        limits: on the memory for a picture and for the network.
+        notes: where conversions of pictures are counted.
 
     Returns:
         For each file, the names of the likeliest classes with their shares of the softmax, best first.
 
     Raises:
-        RequestError: the batch size is below 1.
+        RequestError: the batch size is below 1, or the network takes too much memory.
         MismatchError: it is unknown how images of the ticket's number of channels were normalised.
         SltpackError: the ticket or an image cannot be read, or the model not built.
     """
@@ -173,15 +182,17 @@ def classify_files(
     sides = (shape[0], shape[1], shape[2])
     model = network.model.to(place_to_run)
     names = network.class_names or tuple(f"class {number}" for number in range(classes))
-    kind = network.about.get("data", "")
+    how = sources.image_input(network.about.get("data", ""))
+    _require_normalisation(how, sides, file)
+    batch_size = fitting_batch(model, sides, batch_size, limits.activations, file)
+    normalise = Normaliser(how, place_to_run)
     found = []
     with evaluating(model):
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
-            pixels = torch.from_numpy(np.stack([data.read_image(kind, path, sides) for path in batch]))  # (B, H, W, C)
-            images = data.unlabelled(kind, pixels)
-            _require_normalisation(images, file)
-            shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
+            read = [read_image(path, sides, how.fit, limits, notes) for path in batch]
+            pixels = torch.from_numpy(np.stack(read))  # (B, H, W, C)
+            shares = model(normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
             best, indices = shares.topk(min(likeliest, classes))
             for path, values, numbers in zip(batch, best.tolist(), indices.tolist(), strict=True):
                 found.append((path, [(names[number], share) for number, share in zip(numbers, values, strict=True)]))
@@ -194,12 +205,12 @@ def _trained(kept: TrainedNetwork, builder: str | None, where: object) -> nn.Mod
     return _filled(spec, kept.state(), kept.buffers, builder, where)
 
 
-def _require_normalisation(images: Images, where: object) -> None:
-    channels, _, _ = images.shape
-    if len(images.mean) != channels:
+def _require_normalisation(how: ImageInput, shape: tuple[int, int, int], where: object) -> None:
+    channels = shape[0]
+    if len(how.mean) != channels:
         raise MismatchError(
             where,
-            expected=f"a ticket for images of {len(images.mean)} channels, as far as its data set is known",
+            expected=f"a ticket for images of {len(how.mean)} channels, as far as its data set is known",
             found=f"one of {channels}",
             remedy="normalise the images yourself and run the model from Python",
         )

@@ -17,9 +17,11 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from sltpack import data, load, save
+from sltpack import load, save
 from sltpack.checkpoints.records import Checkpoint
+from sltpack.data import sources
 from sltpack.data.dataset import DataSet
+from sltpack.data.images.in_memory import Normaliser
 from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
 from sltpack.format.records import ModelSpec, Source
 from sltpack.inference.network import Network, build, classify_files
@@ -180,7 +182,9 @@ def test_scoring_counts_what_predict_says(ticket: Ticket, digits: DataSet, tmp_p
             "accuracy",
             "right",
             "images",
+            "split",
             "splits",
+            "notes",
             "images_per_second",
             "load_seconds",
             "run_seconds",
@@ -239,8 +243,10 @@ def test_images_are_read_and_run_in_batches(
     for number, path in enumerate(paths):
         Image.fromarray(digits.test.pixels[number, :, :, 0].numpy()).save(path)
     whole = classify_files(tmp_path / "t.slt", paths, likeliest=20)
-    sizes, unlabelled = [], data.unlabelled
-    monkeypatch.setattr(data, "unlabelled", lambda name, pixels: sizes.append(len(pixels)) or unlabelled(name, pixels))
+    sizes, normalise = [], Normaliser.__call__
+    monkeypatch.setattr(
+        Normaliser, "__call__", lambda self, pixels: sizes.append(len(pixels)) or normalise(self, pixels)
+    )
     parts = classify_files(tmp_path / "t.slt", paths, batch_size=2, likeliest=20)
     assert sizes == [2, 2, 1]
     assert [path for path, _ in parts] == paths
@@ -270,7 +276,7 @@ def test_a_part_without_images(
     ticket: Ticket, digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(ticket, tmp_path / "t.slt")
-    monkeypatch.setattr(data, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))
+    monkeypatch.setattr(sources, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))
     with pytest.raises(DataError) as caught:
         score_on(tmp_path / "t.slt", "digits", split="train")
     assert str(caught.value) == "digits: expected any in its part train, found none; choose another part"
@@ -308,7 +314,7 @@ def test_folders_of_images_end_to_end(tmp_path: Path) -> None:
     score_on(path, name, split="all", limit=70, predictions=predictions)
     with open(predictions, newline="", encoding="utf-8", errors="surrogateescape") as stream:
         rows = list(csv.DictReader(stream))
-    whole = data.load(name, image_size=16)
+    whole = sources.load(name, image_size=16)
     assert [row["file"] for row in rows] == [*(whole.train.files() or ()), *(whole.test.files() or ())][:70]
     assert all(row["file"].split("/")[0] == row["label_name"] for row in rows)
     images = [tmp_path / "photos" / "blue" / "1.png", tmp_path / "photos" / "red" / "2.png"]

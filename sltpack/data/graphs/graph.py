@@ -269,7 +269,8 @@ def make_parts(
             place = int(outside.argmax())
             node = f"{labels}: node {index[place]}, of the {name} part"
             raise _wrong(node, f"a label in 0..{classes - 1}", classed[place])
-    return DataSet(**{name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()})
+    nodes = {name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()}
+    return DataSet(nodes["train"], nodes["test"], nodes.get("validation"))
 
 
 def _wrong(where: object, expected: str, found: Any) -> DataError:

@@ -16,8 +16,7 @@ from PIL import Image
 
 from sltpack.data.dataset import Share, split
 from sltpack.data.images import imagenet
-from sltpack.data.images.folders import DEVIATION, MEAN
-from sltpack.data.images.imagenet import ImageFiles
+from sltpack.data.images.imagenet import INPUT, ImageFiles
 from sltpack.data.images.in_memory import Normaliser
 from sltpack.errors import DataError, RequestError
 
@@ -55,7 +54,7 @@ def training(folder: Path, workers: int = 0) -> ImageFiles:
 
 def pixels_of(batch: torch.Tensor) -> torch.Tensor:
     """What was normalised, uint8 [B, H, W, C]."""
-    scaled = batch.permute(0, 2, 3, 1) * torch.tensor(DEVIATION) + torch.tensor(MEAN)
+    scaled = batch.permute(0, 2, 3, 1) * torch.tensor(INPUT.deviation) + torch.tensor(INPUT.mean)
     return (scaled * 255).round().to(torch.uint8)
 
 
@@ -129,7 +128,7 @@ def test_evaluation_batches(folder: Path, size: int) -> None:
     batch = torch.cat([batch for batch, _ in found])
     for index, pixels in enumerate(pixels_of(batch)):
         np.testing.assert_array_equal(pixels, imagenet.evaluation_pixels(images.path(index), SIDE))
-        torch.testing.assert_close(Normaliser(MEAN, DEVIATION, pixels.device)(pixels[None])[0], batch[index])
+        torch.testing.assert_close(Normaliser(INPUT, pixels.device)(pixels[None])[0], batch[index])
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPEG"])
@@ -261,7 +260,7 @@ def test_both_parts_need_all_classes(tmp_path: Path) -> None:
     assert message(tmp_path) == f"{same} {CLASSES[2]} in train only; give every class a folder in both"
     empty = tmp_path / "val" / CLASSES[2]
     empty.mkdir()
-    assert message(tmp_path) == f"{empty}: expected at least one image, found none; remove the empty class"
+    assert message(tmp_path) == f"{empty}: expected at least one image, found none; add some, or remove the folder"
     save(empty / "0.JPEG", 20, 20, 0)
     save(tmp_path / "val" / "n9" / "0.JPEG", 20, 20, 0)
     assert message(tmp_path) == f"{same} n9 in val only; give every class a folder in both"
