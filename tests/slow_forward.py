@@ -102,10 +102,9 @@ def run_resnet(depth, large, image, weights, buffers):
         mean, variance = buffers[f"{of_norm}.running_mean"], buffers[f"{of_norm}.running_var"]
         return norm(convolve(x, values, shape, stride, padding), mean, variance)
 
+    x = relu(layer(image, "conv", "norm", 2 if large else 1, 3 if large else 1))
     if large:
-        x = pool(relu(layer(image, "conv", "norm", 2, 3)), 3, 2, 1)
-    else:
-        x = relu(layer(image, "conv", "norm", 1, 1))
+        x = pool(x, 3, 2, 1)
     number = 0
     for stage, count in enumerate(BLOCKS[depth]):
         for first in (i == 0 for i in range(count)):
@@ -129,7 +128,9 @@ def run_gin(nodes, neighbours, weights):
     """The class scores of all nodes of a graph; `neighbours` has the list of each node's."""
 
     def gather(node):
-        mean = [sum(column) / len(neighbours[node]) for column in zip(*(nodes[j] for j in neighbours[node]), strict=True)]
+        mean = [
+            sum(column) / len(neighbours[node]) for column in zip(*(nodes[j] for j in neighbours[node]), strict=True)
+        ]
         return add(nodes[node], mean) if mean else nodes[node]
 
     def norm_over_nodes(rows):

@@ -102,9 +102,12 @@ def predict_generated(
     """
     _, _, shape = describe(spec, where)
     if not is_small(spec):
-        found = " x ".join(map(str, shape))
-        remedy = "its outputs are not checked; run it on data"
-        raise LimitError(where, expected=f"an input of at most {_LARGEST} numbers", found=found, remedy=remedy)
+        raise LimitError(
+            where,
+            expected=f"an input of at most {_LARGEST} numbers",
+            found=" x ".join(map(str, shape)),
+            remedy="its outputs cannot be checked; run it on data",
+        )
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
@@ -145,13 +148,16 @@ def require_channels(given: ImageInput, channels: int, where: object) -> None:
         )
 
 
-def require_alike(found: Sequence[int], recorded: Sequence[int], where: object) -> None:
+def require_alike(found: Sequence[int], recorded: Sequence[int], where: object) -> int:
     """Require a model to predict what it predicted when its ticket was made.
 
     Args:
         found: the predicted classes of the generated inputs.
         recorded: those in the file.
         where: what to name in an error.
+
+    Returns:
+        How many of the 32 are alike.
 
     Raises:
         MismatchError: fewer than 30 of the 32 are alike.
@@ -164,6 +170,7 @@ def require_alike(found: Sequence[int], recorded: Sequence[int], where: object) 
             found=f"{alike}",
             remedy="the model's code has changed since the file was made; run it with that code",
         )
+    return alike
 
 
 def _stream(count: int) -> NDArray[np.uint8]:

@@ -62,7 +62,7 @@ def test_another_activation_is_noticed() -> None:
     require_alike(found, found, "a.slt")
     assert isinstance(model, nn.Sequential)
     changed = nn.Sequential(*(nn.Tanh() if isinstance(layer, nn.ReLU) else layer for layer in model))
-    with pytest.raises(MismatchError, match="a.slt: outputs: expected at least 30 of 32 generated inputs in the class"):
+    with pytest.raises(MismatchError, match="a.slt: outputs: expected at least 30 of 32 generated inputs in"):
         require_alike(predict_generated(changed, spec, given), found, "a.slt")
 
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from sltpack import models
 from sltpack.data.images.folders import read_image
-from sltpack.data.images.imagenet import evaluation_pixels
 from sltpack.format.records import ImageInput, known_parts
 from sltpack.models.generated import COUNT, generated_graph, generated_pictures
 from sltpack.models.layers import buffers, searchable
@@ -99,7 +98,7 @@ def test_fit(fit: str, size: tuple[int, int], picture_size: tuple[int, int], tmp
     pixels = np.random.default_rng(0).integers(0, 256, (*picture_size, 3), np.uint8)
     path = tmp_path / "picture.png"
     Image.fromarray(pixels).save(path)
-    found = read_image(path, (3, *size)) if fit == "cover" else evaluation_pixels(path, size[0])
+    found = read_image(path, (3, *size), fit)
     for channel in range(3):
         height, width = size
         expected = slow_forward.fit_picture(pixels[..., channel].tolist(), fit, width, height)

@@ -66,18 +66,15 @@ def test_another_range_is_spread_before_it_is_normalised(pixels: NDArray[np.uint
         ([[1]], "images: expected a NumPy array or a torch tensor, found list; convert the pictures to one"),
         (
             np.zeros((2, 3, 16, 16), np.uint8),
-            "images: expected shape [n, 16, 16, 3] or [16, 16, 3], found [2, 3, 16, 16]; "
-            "put the channels last",
+            "images: expected shape [n, 16, 16, 3] or [16, 16, 3], found [2, 3, 16, 16]; put the channels last",
         ),
         (
             np.zeros((3, 16, 16), np.uint8),
-            "images: expected shape [n, 16, 16, 3] or [16, 16, 3], found [3, 16, 16]; "
-            "put the channels last",
+            "images: expected shape [n, 16, 16, 3] or [16, 16, 3], found [3, 16, 16]; put the channels last",
         ),
         (
             np.zeros((8, 16, 3), np.uint8),
-            "images: expected shape [n, 16, 16, 3] or [16, 16, 3], found [8, 16, 3]; "
-            "scale and crop the pictures first",
+            "images: expected shape [n, 16, 16, 3] or [16, 16, 3], found [8, 16, 3]; scale and crop the pictures first",
         ),
         (
             np.zeros((16, 16, 3), np.int64),

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from sltpack.data.images import folders
-from sltpack.data.images.notes import DEEP, SKIPPED, SYSTEM, TRANSPARENT, Notes
 from sltpack.errors import DataError, MismatchError, RequestError
 from sltpack.limits import Memory
 
