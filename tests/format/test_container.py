@@ -119,7 +119,7 @@ def refusal(data: bytes, **options: Any) -> SltpackError:
 
 def ticket_with(searched: int, buffers: bool) -> bytes:
     """A file whose supermask has so many bits."""
-    layers = (Layer("first", (1, searched - 5), 0, 0, 0, 0, 0), Layer("second.linear", (5, 1), 0, 0, 0, 0, 0))
+    layers = (Layer(("first",), (1, searched - 5), 0, 0, 0, 0, 0), Layer(("second.linear",), (5, 1), 0, 0, 0, 0, 0))
     source = Source(ModelSpec("m", {"width": 0.5}), "ku", "none", Seeds(1, 2**64 - 1), Ratios("erk", 0.0, 0.25), layers)
     bits = np.random.default_rng(5).random(searched) < 0.5
     values: dict[str, Any] = {}
@@ -142,7 +142,7 @@ def containers(draw: st.DrawFn) -> Container:
     for number in range(draw(st.integers(1, 3))):
         shape = tuple(draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)))
         bits = draw(st.text("01", min_size=math.prod(shape), max_size=math.prod(shape)))
-        layers.append(Layer(f"layer{number}", shape, 0, 0, 0, 0, bits.count("1")))
+        layers.append(Layer((f"layer{number}",), shape, 0, 0, 0, 0, bits.count("1")))
         mask += bits
     values = draw(
         st.dictionaries(
@@ -323,7 +323,7 @@ def test_every_bit_of_the_header_and_thousands_of_the_rest() -> None:
 def coded_ticket() -> Ticket:
     """A ticket with a layer that is coded, one that is coded in two steps, and one that is raw."""
     shapes = {"first": (50, 30), "second": (20, 40), "third": (3, 4)}
-    layers = tuple(Layer(name, shape, 0, 0, 0, 0, 0) for name, shape in shapes.items())
+    layers = tuple(Layer((name,), shape, 0, 0, 0, 0, 0) for name, shape in shapes.items())
     source = Source(ModelSpec("m", {}), "ku", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), layers)
     random_bits = np.random.default_rng(5)
     masks = [random_bits.random(1500) < 0.2, random_bits.random(800) < 0.05, np.arange(12) % 2 == 0]

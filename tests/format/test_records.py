@@ -48,7 +48,7 @@ def layers(draw: st.DrawFn, name: str) -> Layer:
         T_f = 2**32 if kind == "all" else draw(st.integers(T_p + 1, 2**32 - 1))
         pruned = draw(st.integers(0, size))
         locked = size - pruned if kind == "all" else draw(st.integers(0, size - pruned))
-    return Layer(name, shape, T_p, T_f, pruned, locked, draw(st.integers(locked, size - pruned)))
+    return Layer((name,), shape, T_p, T_f, pruned, locked, draw(st.integers(locked, size - pruned)))
 
 
 @st.composite
@@ -89,7 +89,7 @@ def test_counts_of_the_source_are_sums_over_the_layers(given_header: Header) -> 
 
 
 def test_values_of_a_layer() -> None:
-    layer = Layer("features.0", (8, 3, 5, 2), 5, 9, pruned=100, locked=40, kept=50)
+    layer = Layer(("features.0",), (8, 3, 5, 2), 5, 9, pruned=100, locked=40, kept=50)
     assert (layer.size, layer.fan_in, layer.searched, layer.searched_kept) == (240, 30, 100, 10)
     assert layer.parameter == "features.0.weight"
     assert header.layer_row(layer) == ["features.0", [8, 3, 5, 2], 5, 9, 100, 40, 50]
