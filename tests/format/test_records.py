@@ -19,7 +19,7 @@ from sltpack.format.parsing import from_text
 from sltpack.format.records import Header, Layer, ModelSpec, Ratios, Seeds, Source, to_text
 
 NOT_WRITTEN = "the file is damaged or was not written by sltpack"
-NEWER = "read the file with a newer sltpack, or get it anew"
+NEWER = "read the file with a newer sltpack, or get it again"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20)
