@@ -253,8 +253,9 @@ def _cut(entries: Mapping[str, Any], expected: tuple[Tensor, ...], body: memoryv
         entry, length = entries[tensor.name], tensor.length
         if length is None:
             length = _length_of(entry)
-        if entry != _entry(tensor.dtype, length, start):
-            raise damaged(f"{where}: {tensor.name}", f"the entry {_entry(tensor.dtype, length, start)}", shown(entry))
+        expected_entry = headers.compact(_entry(tensor.dtype, length, start))
+        if headers.compact(entry) != expected_entry:
+            raise damaged(f"{where}: the tensor {tensor.name}", f"the entry {expected_entry}", shown(entry))
         stop = start + length * ITEM_SIZES[tensor.dtype]
         if stop > len(body):
             raise damaged(where, f"at least {stop} bytes of tensors", f"{len(body)}")

@@ -417,8 +417,12 @@ def input_parts(given: ImageInput | GraphInput | None) -> dict[str, object]:
 def known_parts(record: ImageInput | GraphInput | Result) -> dict[str, object]:
     """Return the fields of a record that are known, as JSON values by name."""
     values = {each.name: getattr(record, each.name) for each in fields(record)}
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
+    known = {name: value for name, value in values.items() if value is not None}
+    # A number that may have a fraction is always written with one, so that the same record is the same text.
+    return known | {
+        name: [float(number) for number in value] if isinstance(value, tuple) else float(value)
+        for name, value in known.items()
+        if isinstance(value, tuple) or name == "accuracy"
     }
 
 

@@ -196,7 +196,7 @@ def _dequantised(row: BufferRow, parts: Mapping[str, NDArray[Any]], where: objec
     largest = float(_SIZES[-1]) * float(step)
     # The largest numbers that these steps can lead to are finite.
     reach = max(largest * largest, _MIDDLE * abs(float(mean_step)) * largest)
-    if not (mean_step > 0 and step > 0 and reach < np.finfo(np.float32).max):
+    if not (mean_step > 0 and step > 0 and reach < float(np.finfo(np.float32).max)):
         expected = "two steps above 0 that lead to finite numbers"
         raise damaged(f"{where}: buffer {row.name}", expected, f"{mean_step:g} and {step:g}")
     of_mean, of_deviation = np.split(parts["u8"], 2)

@@ -443,7 +443,7 @@ class Ticket:
         largest = float(initializers.LARGEST_UNIT[source.init] * source.coats)
         for layer, step in zip(source.layers, () if steps is None else steps.tolist(), strict=steps is not None):
             reach = step * largest * 1.001  # with what two roundings can add
-            fine = reach < np.finfo(np.float32).max and (step > 0 or (layer.kept == 0 and str(step) == "0.0"))
+            fine = reach < float(np.finfo(np.float32).max) and (step > 0 or (layer.kept == 0 and str(step) == "0.0"))
             if not fine:
                 expected = "a step above 0 that leads to finite weights"
                 raise damaged(f"{where}: layer {layer.name}", expected, f"{step:g}")

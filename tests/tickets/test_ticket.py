@@ -234,7 +234,7 @@ def test_ones_that_are_in_another_layers_part() -> None:
         Ticket.from_container(replace(packed, header=replace(packed.header, source=source)), "m.slt")
     assert str(error.value) == (
         f"m.slt: layer nothing_frozen: expected {ones + 1} ones in its part of the supermask, found {ones}; "
-        "the file is damaged; get it anew"
+        "the file is damaged; get it again"
     )
 
 

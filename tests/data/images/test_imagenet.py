@@ -16,6 +16,7 @@ from PIL import Image
 
 from sltpack.data.dataset import Share, split
 from sltpack.data.images import imagenet
+from sltpack.data.images.crops import cut, middle_box
 from sltpack.data.images.folders import read_image
 from sltpack.data.images.image_input import CENTER_CROP
 from sltpack.data.images.imagenet import INPUT, ImageFiles
@@ -161,7 +162,7 @@ def test_some_are_mirrored(folder: Path) -> None:
     for seed in range(200):
         random = np.random.default_rng(seed)
         with Image.open(path) as picture:
-            plain = imagenet.cut(picture, imagenet.random_box(*picture.size, random), SIDE)
+            plain = cut(picture, imagenet.random_box(*picture.size, random), SIDE)
         found = imagenet.training_pixels(path, SIDE, np.random.default_rng(seed))
         if not np.array_equal(found, plain):
             np.testing.assert_array_equal(found, plain[:, ::-1])
@@ -290,5 +291,5 @@ def test_a_photograph_as_large_as_cameras_make_them(tmp_path: Path) -> None:
     found = read_image(path, (3, SIDE, SIDE), CENTER_CROP)
     with Image.open(io.BytesIO(path.read_bytes())) as picture:
         picture.load()  # decoded as a whole
-        expected = imagenet.cut(picture, imagenet.middle_box(1600, 1200, SIDE), SIDE)
+        expected = cut(picture, middle_box(1600, 1200, SIDE), SIDE)
     assert np.abs(found.astype(int) - expected).max() <= 2
