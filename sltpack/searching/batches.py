@@ -39,8 +39,8 @@ def explained(size: int, count: int) -> str:
     """
     if size == LARGEST:
         return ""
-    steps = count // LARGEST
+    steps = f"{count // LARGEST} step{'' if count // LARGEST == 1 else 's'}"
     return (
-        f"batch size {size}: with {LARGEST}, the {count:,} training images would be {steps} step{'s' * (steps != 1)} an "
-        "epoch (--batch-size chooses another)"
+        f"batch size {size}: {count:,} images train, which are {steps} an epoch with {LARGEST} "
+        "(--batch-size chooses another)"
     )
