@@ -23,11 +23,13 @@ from sltpack.checkpoints.records import Checkpoint
 from sltpack.data import sources
 from sltpack.data.dataset import DataSet
 from sltpack.data.images.in_memory import Normaliser
+from sltpack.data.sources import GRAPH_INPUT
 from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
 from sltpack.format.records import GraphInput, ImageInput, ModelSpec, Source
 from sltpack.inference.network import Network, classify_files
 from sltpack.inference.prediction import accuracy, predict
 from sltpack.inference.scoring import score_on
+from sltpack.models.building import build
 from sltpack.tickets.ticket import Ticket
 from sltpack_cli.main import cli
 
@@ -222,7 +224,11 @@ def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: DataSet, tmp_p
 
 @pytest.mark.parametrize(
     ("given", "found"),
-    [(None, "nothing"), (ImageInput((0.0, 1.0), (0.3,), (0.4,), "stretch"), "'stretch'"), (GRAPH_INPUT, "\"a graph's\"")],
+    [
+        (None, "nothing"),
+        (ImageInput((0.0, 1.0), (0.3,), (0.4,), "stretch"), "'stretch'"),
+        (GRAPH_INPUT, '"a graph\'s"'),
+    ],
 )
 def test_images_where_the_file_does_not_say_how_they_are_fed(
     given: ImageInput | GraphInput | None, found: str, ticket: Ticket, tmp_path: Path
