@@ -44,16 +44,17 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
 
     from rich.text import Text
 
+    from .facts import lines_of
     from .output import console, layer_table, parts_chart, weights_chart
 
     source, out = ticket.header.source, console()
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
     out.print(Text.assemble((one_line(file), "bold"), one_line(f"  {source.model.name} ({arguments})")))
-    about = ", ".join(
-        f"{key} {value}" for key, value in ticket.header.about.items() if key not in ("buffers", "classes")
-    )
+    about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items())
     if about:
         out.print(Text(one_line(about)))
+    for line in lines_of(ticket.header):
+        out.print(Text(one_line(line)))
     out.print()
     out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
     out.print(f"supermask      {found.supermask_bits:>13,} bits, {_each(found.supermask_bits, found.searched)}")
