@@ -59,7 +59,6 @@ def test_the_ticket_keeps_the_largest_scores(run: tuple[Path, Checkpoint]) -> No
         "data": "digits",
         "epochs": f"{found.metrics['epoch']} of 2",
         "date": "2026-01-01",
-        "test_accuracy": f"{found.metrics['test_accuracy']:.4f}",
         "sltpack": "test",
     }
 

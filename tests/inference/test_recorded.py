@@ -63,7 +63,7 @@ def test_a_file_that_does_not_say_how_it_is_fed(ticket: Ticket, tmp_path: Path) 
 
 def test_a_graph_fed_in_an_unknown_way_is_refused(ticket: Ticket) -> None:
     strange = Network(torch.nn.Identity(), ticket.source.model, facts(GraphInput("halved", "directed")), "t.slt")
-    with pytest.raises(MismatchError, match="t.slt: input: expected a graph whose features are unscaled"):
+    with pytest.raises(MismatchError, match="input: expected a graph whose features are unscaled"):
         require_input(strange, graph=True)
 
 

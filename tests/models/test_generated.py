@@ -62,7 +62,7 @@ def test_another_activation_is_noticed() -> None:
     require_alike(found, found, "a.slt")
     assert isinstance(model, nn.Sequential)
     changed = nn.Sequential(*(nn.Tanh() if isinstance(layer, nn.ReLU) else layer for layer in model))
-    with pytest.raises(MismatchError, match="a.slt: outputs: expected at least 30 of 32 generated inputs in"):
+    with pytest.raises(MismatchError, match="outputs: expected at least 30 of 32 generated inputs in"):
         require_alike(predict_generated(changed, spec, given), found, "a.slt")
 
 
@@ -77,7 +77,7 @@ def test_two_of_them_may_differ() -> None:
 
 def test_another_number_of_channels_is_refused() -> None:
     model, spec = random_model("conv2", (3, 16, 16))
-    with pytest.raises(MismatchError, match="a.slt: input: expected a mean and a deviation for each of 3 channels"):
+    with pytest.raises(MismatchError, match="input: expected a mean and a deviation for each of 3 channels"):
         predict_generated(model, spec, ImageInput((0.0, 1.0), (0.5,), (0.2,), "cover"), "a.slt")
 
 
