@@ -44,8 +44,7 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
 
     from rich.text import Text
 
-    from .facts import lines_of
-    from .output import console, layer_table, parts_chart, weights_chart
+    from .output import console, described, layer_table, parts_chart, weights_chart
 
     source, out = ticket.header.source, console()
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
@@ -53,8 +52,6 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items())
     if about:
         out.print(Text(one_line(about)))
-    for line in lines_of(ticket.header):
-        out.print(Text(one_line(line)))
     out.print()
     out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
     out.print(f"supermask      {found.supermask_bits:>13,} bits, {_each(found.supermask_bits, found.searched)}")
@@ -73,11 +70,8 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
         f"freezing {frozen / found.weights:.4f} = "
         f"pruning {found.pruned / found.weights:.4f} + locking {found.locked / found.weights:.4f}"
     )
-    seeds = source.seeds
-    out.print(
-        f"{source.init.upper()}, scale {source.scale}, {source.ratios.method.upper()} ratios, "
-        f"seeds {seeds.weights} (weights) and {seeds.freezing} (freezing), codec {ticket.header.codec}"
-    )
+    for line in described(ticket):
+        out.print(Text(one_line(line)))
     if layers:
         out.print()
         out.print(layer_table(found))

@@ -106,7 +106,8 @@ def _split(row: BufferRow, parts: Mapping[str, NDArray[Any]]) -> list[Numbers]:
 
 
 def _storable(name: str, values: Numbers, taken: Iterable[str]) -> Numbers:
-    known = values.dtype in (np.float32, np.float16)
+    native = values.dtype.newbyteorder("=")
+    known = native in (np.float32, np.float16)
     if not known or values.size == 0 or values.ndim > MAX_DIMENSIONS:
         raise RequestError(
             f"buffer {name}",
@@ -117,7 +118,7 @@ def _storable(name: str, values: Numbers, taken: Iterable[str]) -> Numbers:
     if name in taken or not NAME.fullmatch(name):
         expected = "a name of 1 to 256 characters without spaces that no layer's weight has"
         raise RequestError(f"buffer {name}", expected=expected, found=repr(name), remedy="rename the buffer")
-    return values
+    return values.astype(native, copy=False)
 
 
 def _pair_of(name: str, left: Mapping[str, Numbers]) -> tuple[str, tuple[str, ...]]:
