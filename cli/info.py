@@ -38,20 +38,18 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     found = account(ticket)
     if as_json:
         values = parts(ticket.header)
-        named = {key: values[key] for key in ("version", "model", "init", "scale", "seeds", "ratios", "codec", "about")}
+        named = {key: values[key] for key in values if key not in ("layers", "buffers", "weights_sha256")}
         click.echo(json.dumps({**asdict(found), "sparsity": found.sparsity, **named}))
         return
 
-    from .output import console, layer_table, parts_chart, weights_chart, write
+    from .output import console, described, layer_table, parts_chart, weights_chart, write
     from .screen import TOGETHER
 
     source, out = ticket.header.source, console()
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
     name = one_line(file)
     write(out, f"{name}  {one_line(f'{source.model.name} ({arguments})')}", bold=len(name))
-    about = ", ".join(
-        f"{key} {value}" for key, value in ticket.header.about.items() if key not in ("buffers", "classes")
-    )
+    about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items())
     if about:
         write(out, one_line(about))
     out.print()
@@ -74,12 +72,8 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     shares |= {"locking l": found.locked / found.weights, "freezing f = p + l": frozen / found.weights}
     write(out, ", ".join(f"{what} {share:.4f}".replace(" ", TOGETHER) for what, share in shares.items()))
     write(out, f"search space {found.searched:,} weights ({found.searched / found.weights:.4f})")
-    seeds = source.seeds
-    write(
-        out,
-        f"{source.init.upper()} weights, scale {source.scale}, {source.ratios.method.upper()} ratios, "
-        f"codec {ticket.header.codec}, seeds {seeds.weights} (weights) and {seeds.freezing} (freezing)",
-    )
+    for line in described(ticket):
+        write(out, one_line(line))
     if layers:
         out.print()
         out.print(layer_table(found).drawn())

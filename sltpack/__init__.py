@@ -4,6 +4,7 @@
 
     ticket = sltpack.load("model.slt")       # or a ticket of the package: "conv6-cifar10"
     model = ticket.build()                   # a plain torch module
+    scores = model(ticket.preprocess(images))  # of torch's uint8 [n, height, width, channels]
     weights = ticket.weights(3)              # one layer, without torch
     sltpack.save(ticket, "copy.slt")
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from .format.accounting import Account, account
     from .searching.request import search_on, train_on
     from .searching.settings import Settings, TrainingSettings
-    from .tickets.ticket import Ticket, load, save
+    from .tickets.storage import load, save
+    from .tickets.ticket import Ticket
 
 __version__ = "0.1.0"
 __all__ = [
@@ -48,8 +50,8 @@ _HOMES = {
     "TrainedNetwork": "checkpoints.records",
     "TrainingSettings": "searching.settings",
     "account": "format.accounting",
-    "load": "tickets.ticket",
-    "save": "tickets.ticket",
+    "load": "tickets.storage",
+    "save": "tickets.storage",
     "search_on": "searching.request",
     "train_on": "searching.request",
 }

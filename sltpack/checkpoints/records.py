@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..data import fixed_classes
-from ..errors import SltpackError
 from ..format import records as headers
 from ..format.records import Source
 from ..source.network import kept_by_layer
+from ..tickets.buffers import store
 from ..tickets.ticket import Ticket
 from . import torch_files
+from .facts import Facts, data_name, facts_of_run
 from .selection import select
 
 FORMAT = "sltpack checkpoint"
@@ -74,11 +73,11 @@ class Checkpoint:
             return [select(part, count)[0] for part, count in zip(parts, counts, strict=True)]
         return list(torch.split(select(self.scores, self.kept)[0], [len(part) for part in parts]))
 
-    def ticket(self, half_buffers: bool = False) -> Ticket:
-        """Makes the ticket.
+    def ticket(self, buffers: str = "f32") -> Ticket:
+        """Make the ticket.
 
         Args:
-            half_buffers: whether buffers are rounded to float16.
+            buffers: how they are written: "f32", "f16", or "q8" for 8 bits of each mean and variance.
 
         Returns:
             The ticket, with what is known of the search in its free text.
@@ -86,15 +85,28 @@ class Checkpoint:
         Raises:
             SltpackError: a buffer does not fit float16.
         """
-        buffers = {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
-        if half_buffers:
-            buffers = {name: _halved(name, values) for name, values in buffers.items()}
+        taken = {name for layer in self.source.layers for name in layer.parameters}
+        stored = store({name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}, buffers, taken)
         masks = [mask.cpu().numpy() for mask in self.layer_masks()]
-        return Ticket.create(self.source, masks, buffers, self.about())
+        facts = self.facts()
+        return Ticket.create(
+            self.source,
+            masks,
+            stored,
+            self.about(),
+            input=facts.input,
+            classes=facts.classes,
+            results=facts.results,
+            outputs=facts.outputs,
+        )
 
     def about(self) -> dict[str, str]:
         """Tells what is known of the search, as free text for a ticket."""
         return _about(self)
+
+    def facts(self) -> Facts:
+        """Return what is known of the network beside its weights."""
+        return facts_of_run(self.settings, self.metrics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +147,10 @@ class TrainedNetwork:
         """Tells what is known of the training, as a ticket's free text does of its search."""
         return _about(self)
 
+    def facts(self) -> Facts:
+        """Return what is known of the network beside its weights."""
+        return facts_of_run(self.settings, self.metrics)
+
 
 Kept = Checkpoint | TrainedNetwork
 """What a run writes into its folder."""
@@ -153,30 +169,12 @@ def _shared_values(kept: Kept) -> dict[str, Any]:
 
 
 def _about(kept: Kept) -> dict[str, str]:
-    wanted = ("data", "image_size", "epochs", "date")
-    about = {key: str(kept.settings[key]) for key in wanted if kept.settings.get(key) is not None}
-    if "data" in about and kept.settings.get("data_title"):  # of data that somebody brought
-        about["data"] += f":{kept.settings['data_title']}"
-    if "epochs" in about:  # that of the ticket, of all that were planned
-        about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {about['epochs']}"
-    for name in ACCURACIES:
-        if kept.metrics.get(name) is not None:
-            about[name] = f"{kept.metrics[name]:.4f}"
-    names = tuple(kept.settings.get("class_names", ()))
-    if names and names != fixed_classes(about.get("data", "")):
-        about["classes"] = headers.compact(names)
-    about["sltpack"] = str(kept.settings.get("sltpack", "unknown"))
+    """Return what no other entry of a ticket says."""
+    settings = kept.settings
+    about = {"data": data_name(settings)} if settings.get("data") is not None else {}
+    if settings.get("epochs") is not None:  # that of the ticket, of all that were planned
+        about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {settings['epochs']}"
+    if settings.get("date") is not None:
+        about["date"] = str(settings["date"])
+    about["sltpack"] = str(settings.get("sltpack", "unknown"))
     return about
-
-
-def _halved(name: str, values: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float16]]:
-    with np.errstate(over="ignore"):
-        halved = values.astype(np.float16)
-    if not np.isfinite(halved).all():
-        raise SltpackError(
-            f"buffer {name}",
-            expected="numbers that fit float16, up to 65504",
-            found=f"{np.abs(values).max():g}",
-            remedy="pack with --buffers f32",
-        )
-    return halved

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError, closest, one_line
+from ..format.records import GraphInput
 from ..limits import MEMORY, Memory
 
 if TYPE_CHECKING:
+    from ..format.records import ImageInput
     from .dataset import DataSet
-    from .images.image_input import ImageInput
 
+GRAPH_INPUT = GraphInput("unscaled", "undirected")
+"""How every graph becomes a network's input."""
 PATH = ":PATH"
 """How the name of a data set ends that is followed by the path of its files."""
 _NAME_LENGTH = 60
@@ -31,6 +34,7 @@ class Choices:
         image_size: height and width, in pixels, to which pictures are scaled and cropped.
         workers: processes that read pictures.
         limits: on the memory that pictures take.
+        fit: how pictures that are scaled and cropped when they are read are so; None for the data set's own way.
     """
 
     path: Path | None = None
@@ -38,6 +42,7 @@ class Choices:
     image_size: int | None = None
     workers: int | None = None
     limits: Memory = MEMORY
+    fit: str | None = None
 
     @property
     def files(self) -> Path:
@@ -163,15 +168,19 @@ def fixed_classes(name: str) -> tuple[str, ...]:
     return source.read().classes if source is not None else ()
 
 
-def image_input(name: str) -> ImageInput:
-    """Return how the pictures of a data set become a network's input.
+def fixed_input(name: str) -> ImageInput | GraphInput | None:
+    """Return how a data set becomes a network's input.
 
     Args:
-        name: of a data set; an unknown one, and that of a graph, is taken for a folder of pictures.
+        name: of a data set, which need not be known.
+
+    Returns:
+        For pictures or a graph; None for an unknown name.
     """
     source = SOURCES.get(name.partition(":")[0])
-    found = None if source is None or source.graph else source.read().images
-    return found or image_input("folder:")
+    if source is None:
+        return None
+    return GRAPH_INPUT if source.graph else source.read().images
 
 
 def title_of(name: str) -> str | None:
@@ -196,6 +205,7 @@ def load(
     image_size: int | None = None,
     workers: int | None = None,
     limits: Memory = MEMORY,
+    fit: str | None = None,
 ) -> DataSet:
     """Read a data set.
 
@@ -207,6 +217,7 @@ def load(
         workers: how many processes read the pictures of "imagenet:PATH"; without it, one for each core that this
             process has.
         limits: on the memory that pictures take.
+        fit: how the pictures of a folder are scaled and cropped, "cover" or "center-crop"; None for the usual way.
 
     Returns:
         The parts: training and test images, or training, validation and test nodes.
@@ -223,7 +234,7 @@ def load(
             able = " or ".join(other.pattern for other in _TABLE if option in other.options)
             raise RequestError(flag, expected=f"{able} as data", found=name, remedy=f"leave {flag} out")
     folder = None if data_dir is None else Path(_expanded(os.fspath(data_dir)))
-    choices = Choices(Path(_expanded(path)) if path else None, folder, image_size, workers, limits)
+    choices = Choices(Path(_expanded(path)) if path else None, folder, image_size, workers, limits, fit)
     return source.read().load(choices)
 
 

@@ -29,6 +29,7 @@ from .devices import choose_device
 from .memory import fitting_batch
 from .network import Network, open_network
 from .prediction import BATCH_SIZE, accuracy, predict
+from .recorded import compare, fed, image_size, require_input
 
 SPLITS = ("test", "validation", "train", "all")
 """The parts of a data set that a ticket can be run on; not every data set has one for validation."""
@@ -72,7 +73,7 @@ class Result:
         peak_memory: of the device, or of the whole process on a CPU, in bytes; None where the system does not tell.
         device: where the model ran.
         split: the part of the data that was asked for, or that was taken.
-        notes: lines that say how the data were read and divided.
+        notes: lines that say how the data were read and divided, and where the accuracy is not what the file records.
     """
 
     classes: torch.Tensor
@@ -165,7 +166,8 @@ def score_on(
 
     Raises:
         RequestError: there is no such split, or a number is below 1.
-        MismatchError: the images have another shape, number of classes or class names than the ticket's.
+        MismatchError: the images have another shape, number of classes or class names than the ticket's, or the model
+            predicts other classes for the generated inputs than it did when the file was made.
         SltpackError: the ticket or the data cannot be read, the model not built, the CSV file not written.
     """
     if split is not None and split not in SPLITS:
@@ -181,7 +183,11 @@ def score_on(
     load_seconds = time.perf_counter() - begin
     graph = sources.source_of(data_name).graph
     _require_kind(network, graph, data_name)
-    loaded = sources.load(data_name, data_dir, _image_size(network, data_name), workers, limits)
+    given = require_input(network, graph)
+    network.check_outputs()
+    fit = None if given is None else given.fit
+    loaded = sources.load(data_name, data_dir, image_size(network, data_name), workers, limits, fit)
+    loaded, assumed = fed(loaded, given, network, data_name)
     split, divided = _divided(loaded, data_name, split)
     names = [name for name in loaded.parts if split in (name, "all")]
     if not names:
@@ -200,18 +206,20 @@ def score_on(
     if predictions is not None:
         # File names as the operating system has them, which need not be text.
         write_atomically(predictions, answers.table().encode("utf-8", "surrogateescape"), force=force)
+    parts = {name: _part(answers.predicted[name], part) for name, part in answers.parts.items() if len(part)}
+    differing = compare(network, data_name, {name: (part.right, part.count) for name, part in parts.items()})
     return Result(
         torch.cat([answers.predicted[name] for name in names])[:limit],
         torch.cat([answers.parts[name].labels for name in names])[:limit],
         "nodes" if graph else "images",
-        {name: _part(answers.predicted[name], part) for name, part in answers.parts.items() if len(part)},
+        parts,
         answers.run_on,
         load_seconds,
         run_seconds,
         peak_memory(place_to_run),
         str(place_to_run),
         split,
-        (*loaded.notes, *divided),
+        (*loaded.notes, *divided, *assumed, *differing),
     )
 
 
@@ -299,11 +307,6 @@ def _divided(loaded: DataSet, data_name: str, split: str | None) -> tuple[str, t
 
 def _part(classes: torch.Tensor, part: Labelled) -> Part:
     return Part(int((classes == part.labels).sum()), len(part))
-
-
-def _image_size(network: Network, data_name: str) -> int | None:
-    size = network.about.get("image_size", "")
-    return int(size) if ":" in data_name and size.isdecimal() and len(size) <= 5 else None
 
 
 def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where: object) -> None:

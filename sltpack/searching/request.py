@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from .. import __version__, data
+from ..checkpoints.facts import note
 from ..checkpoints.records import Checkpoint, TrainedNetwork
 from ..data.dataset import DataSet
 from ..data.sources import title_of
@@ -204,7 +205,7 @@ def noted(data_name: str, loaded: DataSet, image_size: int | None) -> dict[str, 
         "train_sha256": loaded.train.sha256(),
         "validation_sha256": None if loaded.validation is None else loaded.validation.sha256(),
         "test_sha256": loaded.test.sha256(),
-        "class_names": list(loaded.train.classes),
+        **note(loaded),
         "image_size": image_size,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..checkpoints.facts import OUTPUTS
 from ..checkpoints.records import Checkpoint, Kept, TrainedNetwork
 from ..data.dataset import DataSet, Labelled
 from ..errors import OutputError, RequestError, SltpackError
@@ -20,8 +21,9 @@ from ..files import make_folder
 from ..format import records as headers
 from ..format.records import Source
 from ..inference.devices import multiplies_bfloat16
-from ..inference.prediction import BATCH_SIZE, predict
+from ..inference.prediction import BATCH_SIZE, evaluating, predict
 from ..models import build, try_out
+from ..models.generated import is_small, predict_generated
 from ..models.layers import (
     buffers,
     channels_last,
@@ -383,7 +385,11 @@ def _finish(run: Run, test: Labelled) -> Kept:
     restore_buffers(run.model, best.buffers)
     run.method.restore(best)
     reached = _accuracy(run, test.to(run.place.device), note="test")
-    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
+    outputs = {}
+    if is_small(best.source.model):
+        with evaluating(run.model):
+            outputs[OUTPUTS] = list(predict_generated(run.model, best.source.model, best.facts().input))
+    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached, **outputs})
     if run.team.leads:
         tested.save(run.place.folder / BEST)
         Log(run.place.folder / LOG).write(f"test accuracy {reached:.4f}, of epoch {best.metrics['epoch']}")

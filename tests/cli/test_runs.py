@@ -171,7 +171,7 @@ def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
     options = ("--model", "imagenet-resnet18", "--width", 0.05, "--image-size", 32, "--batch-size", 8, "--epochs", 3)
     sltpack("search", *options, *data, "-o", tmp_path / "run")
     sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "model.slt")
-    assert dict(load(tmp_path / "model.slt").about)["classes"] == '["n01","n02"]'
+    assert load(tmp_path / "model.slt").classes == ("n01", "n02")
     scored = json.loads(sltpack("infer", tmp_path / "model.slt", *data, "--json").stdout)
     assert scored["images"] == 8
     assert scored["accuracy"] == checkpoint_reader.load(tmp_path / "run" / BEST).metrics["test_accuracy"]

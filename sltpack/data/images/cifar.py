@@ -18,11 +18,11 @@ from ..dataset import DataSet
 from ..sources import Reader
 from ..storage import unpickling
 from ..storage.download import Archive, cache_folder, fetch
-from .image_input import ImageInput
+from .image_input import image_input
 from .in_memory import Images
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-INPUT = ImageInput((0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
+INPUT = image_input((0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
 """The mean and deviation of CIFAR-10's training images, as the paper's code has them; used for both sets."""
 _SIDE, _PIXELS = 32, 3 * 32 * 32
 _NAMES_LIMIT = 1 << 16

@@ -15,11 +15,11 @@ import torch
 
 from ..dataset import DataSet
 from ..sources import Reader
-from .image_input import ImageInput
+from .image_input import image_input
 from .in_memory import Images
 
 CLASSES = tuple("0123456789")
-INPUT = ImageInput((0.3055,), (0.3759,))
+INPUT = image_input((0.3055,), (0.3759,))
 """The mean and deviation of all pixels of the training images."""
 
 

@@ -15,11 +15,12 @@ from ...limits import MEMORY, Memory
 from ...progress import Bar, bar
 from ..dataset import DataSet
 from ..sources import Reader
-from .image_input import IMAGENET
+from .crops import cut, middle_box
+from .image_input import CENTER_CROP, COVER, IMAGENET
 from .in_memory import Images
 from .listing import class_names, find_parts, pictures_in, require_pair, require_same_classes
 from .notes import Notes
-from .pictures import MODES, opened, plain
+from .pictures import MODES, opened, plain, shown_size
 
 TEST_SHARE = 5
 """One image in five tests where the folder has no test part of its own."""
@@ -34,10 +35,12 @@ class _Labelled:
 
 def reader(name: str) -> Reader:
     """Return how a folder is read."""
-    return Reader(lambda choices: load(choices.files, choices.image_size, choices.limits), images=IMAGENET)
+    return Reader(
+        lambda choices: load(choices.files, choices.image_size, choices.limits, choices.fit or COVER), images=IMAGENET
+    )
 
 
-def load(path: Path, image_size: int | None, limits: Memory = MEMORY) -> DataSet:
+def load(path: Path, image_size: int | None, limits: Memory = MEMORY, fit: str = COVER) -> DataSet:
     """Read a folder of pictures, as RGB.
 
     Where the folder has a folder `train` and one called `test` or `validation`, under any of their usual names
@@ -50,6 +53,7 @@ def load(path: Path, image_size: int | None, limits: Memory = MEMORY) -> DataSet
         image_size: height and width, in pixels, to which all pictures are scaled, by the shorter side, and cropped, at
             the centre; without it, all must have one size.
         limits: on the memory for one picture and for all.
+        fit: how they are scaled and cropped, `COVER` or `CENTER_CROP`.
 
     Returns:
         The parts, [height, width, 3], and in the notes what was left out or converted.
@@ -66,7 +70,7 @@ def load(path: Path, image_size: int | None, limits: Memory = MEMORY) -> DataSet
     with bar(f"read {path.name}", len(images)) as running:
         size = (image_size, image_size) if image_size else _size_of(images[0].path, limits)
         require_memory(path, (len(images), *size, _CHANNELS), limits)
-        reading = _Reading(path, size, bool(image_size), images[0].path, limits, notes, running)
+        reading = _Reading(path, size, fit if image_size else None, images[0].path, limits, notes, running)
         read = {name: _read(reading, part, names) for name, part in parts.items()}
     return DataSet(read["train"], read["test"], read.get("validation"), notes.lines(path), split_here)
 
@@ -74,7 +78,7 @@ def load(path: Path, image_size: int | None, limits: Memory = MEMORY) -> DataSet
 def read_image(
     path: Path,
     shape: tuple[int, int, int],
-    fit: str = "cover",
+    fit: str = COVER,
     limits: Memory = MEMORY,
     notes: Notes | None = None,
 ) -> NDArray[np.uint8]:
@@ -83,7 +87,7 @@ def read_image(
     Args:
         path: the file.
         shape: channels (1 for grey, 3 for RGB), height and width; the picture is scaled and cropped at the centre.
-        fit: "cover", or "middle" for a square of RGB: as in `ImageInput`.
+        fit: `COVER`, or `CENTER_CROP` for a square of RGB.
         limits: on the memory for one picture and for what is made of it.
         notes: where conversions are counted.
 
@@ -103,12 +107,8 @@ def read_image(
             remedy="run the model from Python on an array of your own",
         )
     require_memory(path, (height, width, channels), limits)
-    if fit == "middle" and shape == (_CHANNELS, height, height):
-        from .imagenet import evaluation_pixels
-
-        return evaluation_pixels(path, width, limits, notes)
     with opened(path, limits.picture) as image:
-        return _fitted(plain(image, channels, notes, path), (height, width))
+        return _fitted(image, shape, fit, notes, path)
 
 
 def require_memory(path: Path, shape: tuple[int, ...], limits: Memory) -> None:
@@ -175,11 +175,11 @@ def _size_of(path: Path, limits: Memory) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Reading:
-    """How the pictures of a folder are read; where they are not fitted, all have the size of the first."""
+    """How the pictures of a folder are read; where there is no fit, all have the size of the first."""
 
     folder: Path
     size: tuple[int, int]
-    fitted: bool
+    fit: str | None
     first: Path
     limits: Memory
     notes: Notes
@@ -188,15 +188,17 @@ class _Reading:
     def pixels(self, path: Path) -> NDArray[np.uint8]:
         height, width = self.size
         with opened(path, self.limits.picture) as image:
+            if self.fit is not None:
+                return _fitted(image, (_CHANNELS, height, width), self.fit, self.notes, path)
             shown = plain(image, _CHANNELS, self.notes, path)
-            if not self.fitted and shown.size != (width, height):
+            if shown.size != (width, height):
                 raise DataError(
                     path,
                     expected=f"{width} x {height} pixels, as {self.first.name} has",
                     found=f"{shown.width} x {shown.height}",
                     remedy="pass --image-size to scale and crop all images to one size",
                 )
-            return _fitted(shown, self.size)
+            return np.array(shown, np.uint8)
 
 
 def _read(reading: _Reading, images: list[_Labelled], classes: tuple[str, ...]) -> Images:
@@ -209,8 +211,13 @@ def _read(reading: _Reading, images: list[_Labelled], classes: tuple[str, ...]) 
     return Images(torch.from_numpy(pixels), labels, classes, IMAGENET, names=names)
 
 
-def _fitted(shown: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = size
+def _fitted(
+    picture: Image.Image, shape: tuple[int, int, int], fit: str, notes: Notes | None, path: Path
+) -> NDArray[np.uint8]:
+    channels, height, width = shape
+    if fit == CENTER_CROP and shape == (_CHANNELS, height, height):
+        return cut(picture, middle_box(*shown_size(picture), width), width, notes, path)
+    shown = plain(picture, channels, notes, path)
     # Cuts before it scales, so that no picture between the two is larger than both.
     fitted = ImageOps.fit(shown, (width, height), Image.Resampling.BILINEAR)
-    return np.array(fitted, np.uint8).reshape(height, width, -1)
+    return np.array(fitted, np.uint8).reshape(height, width, channels)

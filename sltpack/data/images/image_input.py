@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ...format.records import ImageInput
 
 FULL_RANGE = 255
 """The value of the brightest pixel, as it is read; the darkest has 0."""
+COVER, CENTER_CROP = "cover", "center-crop"
+"""How a picture of another size is brought to the network's, by the names of the file format. `COVER` scales the
+largest part in its middle that has the input's aspect; `CENTER_CROP`, the square in its middle whose side is 224/256 of
+its shorter side. Both are bilinear and antialiased."""
 
 
-@dataclass(frozen=True)
-class ImageInput:
-    """How the pictures of a data set become the input of a network: (value / 255 - mean) / deviation.
+def image_input(mean: tuple[float, ...], deviation: tuple[float, ...], fit: str = COVER) -> ImageInput:
+    """Return how pictures with values from 0 to 1 become the input of a network: (value - mean) / deviation.
 
-    Attributes:
-        mean: of each channel, in units of the full range.
-        deviation: of each channel, in the same units.
-        fit: how a picture of another size is brought to the network's: "cover" scales the largest part in its middle
-            that has the input's aspect; "middle" scales the square in its middle whose side is 224/256 of its shorter
-            side. Both are bilinear and antialiased.
+    Args:
+        mean: of each channel.
+        deviation: of each channel.
+        fit: `COVER` or `CENTER_CROP`.
     """
-
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    fit: str = "cover"
+    return ImageInput((0.0, 1.0), mean, deviation, fit)
 
 
-IMAGENET = ImageInput((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = image_input((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """The mean and deviation of ImageNet's training pictures, as torchvision's models have them."""

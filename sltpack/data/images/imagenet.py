@@ -13,12 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import RequestError, require_positive
+from ...format.records import GraphInput, ImageInput
 from ...limits import MEMORY, Memory
 from ...progress import Bar, bar
 from ..dataset import WHOLE, Batch, DataSet, Share
 from ..sources import Choices, Reader
-from .crops import cut, middle_box, random_box
-from .image_input import IMAGENET
+from .crops import cut, random_box
+from .folders import read_image
+from .image_input import CENTER_CROP, IMAGENET
 from .in_memory import Normaliser
 from .listing import class_names, find_parts, pictures_in, require_same_classes
 from .notes import Notes
@@ -29,7 +31,7 @@ SIDE = 224
 """Height and width of what is cut out where nothing else is asked for."""
 _CPU = torch.device("cpu")
 _LAYOUT = "lay it out as train/CLASS/*.JPEG and val/CLASS/*.JPEG"
-INPUT = replace(IMAGENET, fit="middle")
+INPUT = replace(IMAGENET, fit=CENTER_CROP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class ImageFiles:
         workers: how many processes read; 0 reads in this one.
         limits: on the memory for decoding one.
         device: where batches are put.
+        input: how they are cropped, except where they are trained on, and normalised.
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class ImageFiles:
     workers: int
     limits: Memory = MEMORY
     device: torch.device = _CPU
+    input: ImageInput = INPUT
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,6 +85,11 @@ class ImageFiles:
         """Has batches put on a device."""
         return replace(self, device=device)
 
+    def fed(self, given: ImageInput | GraphInput) -> ImageFiles:
+        """Return the same images, cropped and normalised in another way."""
+        assert isinstance(given, ImageInput)
+        return replace(self, input=given)
+
     def sha256(self) -> str:
         """Tells these images from others: the SHA-256 of the names of classes and files, their sizes and labels.
 
@@ -101,7 +110,7 @@ class ImageFiles:
         return [f"{of_classes[label]}/{os.fsdecode(name)}" for label, name in labelled]
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Gives the middle of each image, in order, `size` at a time."""
+        """Return the images cropped as `input` says, by default to their middle, in order, `size` at a time."""
         return _Pass(self, np.arange(len(self)), size).run(-(-len(self) // size))
 
     def training_batches(
@@ -164,25 +173,6 @@ def load(path: Path, image_size: int | None, workers: int, limits: Memory = MEMO
     return DataSet(training, testing, notes=notes.lines(path))
 
 
-def evaluation_pixels(path: Path, side: int, limits: Memory = MEMORY, notes: Notes | None = None) -> NDArray[np.uint8]:
-    """Reads the middle of a picture, as networks for ImageNet are evaluated on it.
-
-    Args:
-        path: the file.
-        side: height and width of the result; the shorter side of the picture is scaled to 256/224 of it.
-        limits: on the memory for decoding it.
-        notes: where conversions are counted.
-
-    Returns:
-        RGB, uint8 [side, side, 3].
-
-    Raises:
-        DataError: the file is no picture.
-    """
-    with opened(path, limits.picture) as picture:
-        return cut(picture, middle_box(*shown_size(picture), side), side, notes, path)
-
-
 def training_pixels(path: Path, side: int, random: np.random.Generator, limits: Memory = MEMORY) -> NDArray[np.uint8]:
     """Reads any part of a picture, mirrored or not, as a coin falls.
 
@@ -217,7 +207,7 @@ class _Pass:
         """Gives the first `count` batches."""
         device = self.images.device
         pinned = device.type == "cuda"
-        normalise = Normaliser(INPUT, device)
+        normalise = Normaliser(self.images.input, device)
         for number, pixels in enumerate(in_workers(self.pixels, count, self.images.workers, pinned)):
             labels = self.images.labels[torch.from_numpy(self.order[self._places(number)])]
             # Sent as bytes, a quarter of what the normalised images take.
@@ -231,7 +221,7 @@ class _Pass:
         for row, place in enumerate(places.tolist()):
             path = self.images.path(int(self.order[place]))
             if self.chance is None:
-                pixels[row] = evaluation_pixels(path, self.images.side, self.images.limits)
+                pixels[row] = read_image(path, self.images.shape, self.images.input.fit, self.images.limits)
             else:
                 # Of the place alone, so that it does not matter which process reads it.
                 random = np.random.default_rng([*self.chance, place])

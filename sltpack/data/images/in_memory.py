@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from ...format.records import GraphInput, ImageInput
 from ..dataset import WHOLE, Batch, Share
-from .image_input import FULL_RANGE, ImageInput
+from .image_input import FULL_RANGE
 
 CROP_SHARE = 8
 """One part in eight of the shorter side is put as zeros around a training image before a random crop of the old size:
@@ -59,6 +60,11 @@ class Images:
         """Puts all of the images on a device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
+    def fed(self, given: ImageInput | GraphInput) -> Images:
+        """Return the same images, normalised in another way."""
+        assert isinstance(given, ImageInput)
+        return replace(self, input=given)
+
     def sha256(self) -> str:
         """Tells these images and labels from others: the SHA-256 of their bytes."""
         digest = hashlib.sha256(self.pixels.cpu().contiguous().numpy().data)
@@ -94,23 +100,30 @@ class Images:
 
 
 class Normaliser:
-    """Makes network input of pixels: (pixels / 255 - mean) / deviation.
+    """Make network input of pixels, as `sltpack.tickets.preprocessing.preprocess` does, bit for bit.
 
-    The numbers are put on the device once, since a copy to a GPU waits for it.
+    The numbers are put on the device once, since a copy to a GPU waits for it. All are tensors, since a GPU does not
+    divide by a plain number but multiplies by its inverse.
 
     Args:
-        input: the mean and deviation of each channel.
+        input: the range, and the mean and deviation of each channel.
         device: where the pixels are.
     """
 
     def __init__(self, input: ImageInput, device: torch.device) -> None:
-        self._mean = torch.tensor(input.mean, dtype=torch.float32, device=device)
-        self._deviation = torch.tensor(input.deviation, dtype=torch.float32, device=device)
+        low, high = input.range
+        self._brightest, self._spread, self._low, self._mean, self._deviation = (
+            torch.tensor(numbers, dtype=torch.float32, device=device)
+            for numbers in (FULL_RANGE, high - low, low, input.mean, input.deviation)
+        )
+        self._spreads = (low, high) != (0, 1)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Gives float32 [B, C, H, W] in channels-last memory for uint8 [B, H, W, C]."""
-        scaled = pixels.to(torch.float32).div_(FULL_RANGE).sub_(self._mean).div_(self._deviation)  # (B, H, W, C)
-        return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
+        """Return float32 [B, C, H, W] in channels-last memory for uint8 [B, H, W, C]."""
+        scaled = pixels.to(torch.float32).div_(self._brightest)  # (B, H, W, C)
+        if self._spreads:
+            scaled.mul_(self._spread).add_(self._low)
+        return scaled.sub_(self._mean).div_(self._deviation).permute(0, 3, 1, 2)  # (B, C, H, W)
 
 
 def draw_shifts(count: int, shape: tuple[int, int, int], flips: bool, random: np.random.Generator) -> torch.Tensor:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sltpack.data.dataset import Share, require_fitting, split
-from sltpack.data.images.image_input import ImageInput
+from sltpack.data.images.image_input import image_input
 from sltpack.data.images.in_memory import Images, augment, draw_shifts
 from sltpack.errors import MismatchError
 
@@ -21,7 +21,7 @@ def numbered(count: int, shape: tuple[int, int, int] = (1, 1, 1), seed: int = 0)
     channels, height, width = shape
     pixels = np.random.default_rng(seed).integers(1, 256, (count, height, width, channels), dtype=np.uint8)
     mean, deviation = tuple(0.1 * (c + 1) for c in range(channels)), tuple(0.2 + 0.1 * c for c in range(channels))
-    return Images(torch.from_numpy(pixels), torch.arange(count), ("a", "b"), ImageInput(mean, deviation))
+    return Images(torch.from_numpy(pixels), torch.arange(count), ("a", "b"), image_input(mean, deviation))
 
 
 @given(count=st.integers(0, 60), seed=st.integers(0, 2**64 - 1))

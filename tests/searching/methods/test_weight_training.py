@@ -116,7 +116,7 @@ def test_the_file_gives_the_network_that_was_evaluated(
 ) -> None:
     folder, found = trained
     network = open_network(folder / BEST)
-    assert network.about["data"] == "digits"
+    assert network.facts.results[1].data == "digits"
     classes = predict(network.model, few_digits.test)
     assert accuracy(classes, few_digits.test.labels) == found.metrics["test_accuracy"]
     for name, tensor in network.model.state_dict().items():
