@@ -133,7 +133,7 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
         what: what was done, in a few words.
     """
     from sltpack.errors import one_line
-    from sltpack.progress import leads_here
+    from sltpack.launch import leads_here
     from sltpack.searching.run_folder import BEST
 
     metrics = found.metrics

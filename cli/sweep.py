@@ -82,7 +82,7 @@ def command(
       sltpack sweep mine.toml -o /shared/runs/mine --ray auto
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
-    from sltpack.sweep.sweeps import Stopped
+    from sltpack.stopping import Stopped
 
     from .output_sweep import show_costs, show_runs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column, Table
 
 from .errors import one_line
+from .launch import leads_here
 
 _SHARE_CELLS = 5
 _BAR_CELLS = 8
@@ -41,11 +41,6 @@ class Bar:
             self.progress.advance(self.task, amount)
         else:
             self.progress.update(self.task, advance=amount, note=one_line(note))
-
-
-def leads_here() -> bool:
-    """Tells whether this process is alone or the first of those that torchrun started, which shows and prints."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
+from ..files import home_expanded
+from ..launch import count_local_processes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,11 +73,11 @@ def load(name: str, data_dir: Path | None = None, image_size: int | None = None,
     if workers is not None and kind != "imagenet":
         raise RequestError("--workers", expected="imagenet:PATH as data", found=name, remedy="leave --workers out")
     if kind == "imagenet":
-        return imagenet.load(Path(path).expanduser(), image_size, _cores() if workers is None else workers)
+        return imagenet.load(home_expanded(path, name), image_size, _cores() if workers is None else workers)
     if kind == "folder":
-        return folders.load(Path(path).expanduser(), image_size)
+        return folders.load(home_expanded(path, name), image_size)
     if kind == "graph":
-        return graph_files.load(Path(path).expanduser())
+        return graph_files.load(home_expanded(path, name))
     if name in planetoid.FAMILIES:
         return planetoid.load(planetoid.FAMILIES[name], data_dir)
     if name == "ogbn-arxiv":
@@ -116,7 +118,7 @@ def is_graph(name: str) -> bool:
 def _cores() -> int:
     """Gives the number of cores that this process may use, its share where torchrun started several."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, cores // count_local_processes())
 
 
 def fixed_classes(name: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,18 +21,20 @@ from ..format import records as headers
 from ..format.records import Source
 from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, predict
+from ..locks import locked
 from ..models import build, try_out
 from ..models.layers import buffers, channels_last, copied_buffers, count_batches, forget_statistics, restore_buffers
 from ..progress import Bar, bar
 from ..source.network import searched_kept
+from ..stopping import Stopped
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .distributed.team import ALONE, Team
 from .events import Events, require_tensorboard
 from .keeper import Keeper
 from .methods.edge_popup import EdgePopup, first_scores
 from .methods.weight_training import WeightTraining
-from .run import Interrupted, Place, Run, steps_of
-from .run_folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
+from .run import Place, Run, steps_of
+from .run_folder import BEST, LAST, forget, in_words, is_begun, load_last, require_own_files, require_unused
 from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
 
@@ -78,7 +81,7 @@ def search(
         MismatchError: the data do not fit the model.
         DataError: there are too few.
         SltpackError: the loss is no longer a number.
-        Interrupted: by Ctrl-C; a usable checkpoint is left.
+        Stopped: by Ctrl-C or a signal; a usable checkpoint is left.
     """
     model, popup = ready_search(source, data, settings, device, builder)
     place = Place(folder, device, resume, tensorboard, team)
@@ -202,6 +205,20 @@ def _run(
     model: nn.Module,
     method: Method,
 ) -> Kept:
+    with ExitStack() as lock:
+        return _run_locked(source, data, settings, place, noted, model, method, lock)
+
+
+def _run_locked(
+    source: Source,
+    data: DataSet,
+    settings: TrainingSettings,
+    place: Place,
+    noted: Mapping[str, Any],
+    model: nn.Module,
+    method: Method,
+    lock: ExitStack,
+) -> Kept:
     team, folder, device = place.team, place.folder, place.device
     settings = settle(settings, data, device)
     everything = {**asdict(settings), **noted}
@@ -215,13 +232,13 @@ def _run(
         nonlocal began_here, best
         if place.tensorboard:
             require_tensorboard()
-        if place.resume:
-            remove_leftovers(folder)
+        make_folder(folder)
+        lock.enter_context(locked(folder))  # of the leader's, which alone writes there
+        require_own_files(folder)
         if place.resume and is_begun(folder):
             last, best = load_last(folder, method.load, source, everything, buffers(model))
             return last
         require_unused(folder)
-        make_folder(folder)
         began_here = True
         start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
         for name in (LAST, BEST):
@@ -250,10 +267,10 @@ def _run(
             forget(folder)
         raise
     except KeyboardInterrupt as error:
-        raise Interrupted(
+        raise Stopped(
             folder,
-            expected=f"{settings.epochs} epochs",
-            found=f"{len(history)}",
+            error,
+            done=f"after {len(history)} of {settings.epochs} epochs",
             remedy=f"{BEST} holds the best so far; the same command with --resume goes on",
         ) from error
 

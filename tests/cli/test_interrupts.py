@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sltpack_cli.interrupts import imports_come_first
+from sltpack_cli.interrupts import signals_stop
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def test_an_import_ends_before_the_interruption(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "interrupted.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\nwhole = True\n")
     monkeypatch.syspath_prepend(tmp_path)
     try:
-        with pytest.raises(KeyboardInterrupt), imports_come_first():
+        with pytest.raises(KeyboardInterrupt), signals_stop():
             assert importlib.import_module("interrupted").whole
             time.sleep(30)
             pytest.fail("the interruption was lost")
@@ -36,7 +36,7 @@ def test_an_import_ends_before_the_interruption(tmp_path: Path, monkeypatch: pyt
 
 
 def test_elsewhere_it_comes_at_once_and_what_was_there_before_comes_back() -> None:
-    with pytest.raises(KeyboardInterrupt), imports_come_first():
+    with pytest.raises(KeyboardInterrupt), signals_stop():
         signal.raise_signal(signal.SIGINT)
         pytest.fail("the interruption was put off")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -44,5 +44,5 @@ def test_elsewhere_it_comes_at_once_and_what_was_there_before_comes_back() -> No
 
 def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with imports_come_first():
+    with signals_stop():
         signal.raise_signal(signal.SIGINT)

@@ -27,11 +27,11 @@ from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
 from sltpack.searching.methods.edge_popup import first_scores
 from sltpack.searching.request import search_on
-from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import BEST, LAST, METRICS
 from sltpack.searching.runner import search
 from sltpack.searching.settings import Settings
 from sltpack.searching.steps import REMEMBERED, Stepper
+from sltpack.stopping import Stopped
 
 SourceMaker = Callable[..., Source]
 SETTINGS = Settings(sparsity=0.5, epochs=2, batch_size=32, precision="float32")
@@ -96,7 +96,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(loop, "predict", stopping_after(whole_epochs))
-        with pytest.raises(Interrupted) as caught:
+        with pytest.raises(Stopped) as caught:
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
         f"{tmp_path}: stopped by Ctrl-C after {whole_epochs} of 2 epochs; ckpt.pt holds the best so far; "
@@ -145,7 +145,7 @@ def test_ctrl_c_before_and_after_the_epochs(
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, place, interrupted)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert checkpoint_reader.load(tmp_path / BEST).ticket().source.sparsity == pytest.approx(0.5, abs=1e-3)
     assert "test_accuracy" in search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True).metrics
@@ -207,7 +207,7 @@ def test_the_rates_of_the_steps_go_on_over_a_stop(
     monkeypatch.setattr(torch.optim.SGD, "step", noting)
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert seen == [SETTINGS.rate(number / 16) for number in range(16)]
@@ -234,7 +234,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
         return gradients(*arguments)
 
     monkeypatch.setattr(Stepper, "_gradients", stopped)
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     begun = checkpoint_reader.load(tmp_path / BEST)
     assert not torch.equal(begun.scores, first_scores(small_source(), SETTINGS.seed))
@@ -666,7 +666,7 @@ def test_what_the_optimizer_remembers_goes_on(
     whole = search(small_source(), few_digits, settings, tmp_path / "whole", device=CPU)
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, settings, tmp_path / "parts", device=CPU)
     if optimizer == "sgd":  # as it was written before there was another
         values = torch.load(tmp_path / "parts" / LAST, weights_only=True)

@@ -32,7 +32,7 @@ from sltpack.checkpoints.records import Checkpoint, Kept, TrainedNetwork
 from sltpack.data.dataset import DataSet, Share
 from sltpack.errors import RequestError, SltpackError
 from sltpack.format.records import Source
-from sltpack.progress import leads_here
+from sltpack.launch import leads_here
 from sltpack.searching.distributed.team import ALONE, Team, _WholeBatchNorm, team
 from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
 from sltpack.searching.presets import of_recipe

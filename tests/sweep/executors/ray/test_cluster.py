@@ -243,7 +243,7 @@ def test_without_ray(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_sweep_in_the_folder_is_refused(folder: Path) -> None:
     pytest.importorskip("fcntl", reason="this system has no such locks")
-    from sltpack.sweep.locks import locked
+    from sltpack.locks import locked
 
     (folder / "runs").mkdir()
     with locked(folder / "runs"):

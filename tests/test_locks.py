@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from sltpack.errors import OutputError, RequestError
-from sltpack.sweep.locks import LOCK, locked, token_of
+from sltpack.locks import LOCK, locked, token_of
 
 pytest.importorskip("fcntl", reason="this system has no such locks")
 
 HOLDER = """
 import sys
 from pathlib import Path
-from sltpack.sweep.locks import locked
+from sltpack.locks import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     sys.stdin.read()
@@ -28,8 +28,8 @@ def test_a_second_one_is_refused_until_the_first_has_ended(tmp_path: Path) -> No
         with pytest.raises(RequestError) as caught, locked(tmp_path):
             raise AssertionError("two had the folder")
         assert str(caught.value) == (
-            f"{tmp_path}: expected a folder that nothing else works in, found another sweep or run at work there; "
-            "wait for its end, or choose another folder"
+            f"{tmp_path}: expected a folder that nothing else works in, found another search, training or sweep at "
+            "work there; wait for its end, or choose another folder"
         )
     with locked(tmp_path):
         assert (tmp_path / LOCK).exists()
