@@ -58,7 +58,7 @@ def write_weights(
         raise RequestError(
             "--format", expected=" or ".join(FORMATS), found=str(file_format), remedy="choose one of these"
         )
-    named = list(ticket.state().items())
+    named: list[tuple[str, NDArray[Any]]] = list(ticket.state().items())
     weights = dict(named)
     ticket.check(weights_digest(weights[layer.parameter] for layer in ticket.source.layers), where)
     if parts:
@@ -66,7 +66,7 @@ def write_weights(
             frozen = ticket.freezing_mask(index)
             supermask = np.zeros(frozen.shape, np.uint8)
             supermask[frozen == SEARCHED] = ticket.supermask_bits(index)
-            added = {"source": ticket.source_weights(index), "freezing": frozen, "supermask": supermask}
+            added: Arrays = {"source": ticket.source_weights(index), "freezing": frozen, "supermask": supermask}
             named += [(f".{part}.{layer.parameter}", values) for part, values in added.items()]
     tensors = dict(named)
     if len(tensors) != len(named):  # a ticket from a stranger may name its tensors as it likes

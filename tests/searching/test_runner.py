@@ -19,9 +19,11 @@ from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet, split
 from sltpack.data.images.in_memory import Images
 from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
+from sltpack.files import temporary_prefix
 from sltpack.format.records import Source
 from sltpack.inference.network import build
 from sltpack.inference.prediction import accuracy, predict
+from sltpack.locks import LOCK
 from sltpack.models.layers import forget_statistics
 from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
@@ -73,7 +75,7 @@ def test_what_the_folder_holds(run: tuple[Path, Checkpoint]) -> None:
     lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert max(line["validation_accuracy"] for line in lines) == found.metrics["validation_accuracy"]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([LOCK, BEST, LAST, METRICS])
 
 
 def test_the_same_call_gives_the_same_ticket(
@@ -300,11 +302,11 @@ def test_what_a_killed_search_left_behind(
         shutil.copy(folder / name, tmp_path)
     lines = (tmp_path / METRICS).read_text()
     (tmp_path / METRICS).write_text(lines.splitlines(keepends=True)[0])
-    (tmp_path / f".{LAST}.abc.part").write_text("half")
+    (tmp_path / f"{temporary_prefix(METRICS)}abc.part").write_text("half")
     noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
     assert (tmp_path / METRICS).read_text() == lines
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([LOCK, BEST, LAST, METRICS])
 
 
 def test_files_of_another_search_are_refused_on_resume(
@@ -415,7 +417,7 @@ def test_a_loss_that_is_no_number(few_digits: DataSet, small_source: SourceMaker
         "epoch 1: expected a finite loss and finite numbers in all that is trained, found a loss of nan and numbers of up "
         "to nan; try a lower --learning-rate or --precision float32"
     )
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
 
 
 def test_a_loss_that_is_no_number_later(
@@ -445,7 +447,7 @@ def test_scores_that_are_no_numbers_are_not_saved(
     ):
         search(small_source(), few_digits, replace(SETTINGS, learning_rate=1e38), tmp_path, device=CPU)
     # Nothing is left that would pass for a result, and what the error says can be done in the same folder.
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
 
 

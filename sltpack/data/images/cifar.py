@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import DataError, reason
+from ...files import open_plain
 from ..dataset import DataSet
 from ..storage import unpickling
 from ..storage.download import Archive, cache_folder, fetch
@@ -150,7 +151,7 @@ def _find(family: Family, folder: Path) -> tuple[Path, _Reader, tuple[str, ...]]
 def _read_binary(family: Family, path: Path, count: int) -> _Read:
     record = family.label_bytes + _PIXELS
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size != count * record:
                 raise _incomplete(family, path, f"{count * record} bytes", f"{size}")
@@ -198,7 +199,7 @@ def _checked(family: Family, path: Path, labels: NDArray[np.integer[Any]], count
 def _binary_names(family: Family, layout: Path) -> tuple[str, ...]:
     path = layout / family.names_file
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             text = stream.read(_NAMES_LIMIT)
     except OSError as error:
         raise _unreadable(family, path, error) from error

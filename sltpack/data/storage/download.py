@@ -64,7 +64,10 @@ def cache_folder() -> Path:
     if not chosen:
         import pooch  # type: ignore[import-untyped]
 
-        chosen = pooch.os_cache("sltpack")  # where there is no home folder, with ~ at its beginning
+        try:
+            chosen = pooch.os_cache("sltpack")
+        except RuntimeError:
+            chosen = "~"  # where there is no home folder, which is told below
     return home_expanded(chosen, "SLTPACK_CACHE")
 
 

@@ -33,6 +33,7 @@ from sltpack.data.dataset import DataSet, Share
 from sltpack.errors import RequestError, SltpackError
 from sltpack.format.records import Source
 from sltpack.launch import leads_here
+from sltpack.locks import LOCK
 from sltpack.searching.distributed.team import ALONE, Team, _WholeBatchNorm, team
 from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
 from sltpack.searching.presets import of_recipe
@@ -277,7 +278,7 @@ def test_the_command_in_two_processes_gives_the_ticket_of_one(commanded: Path, t
     assert both.metrics["test_accuracy"] == one.metrics["test_accuracy"]
     lines = [json.loads(line) for line in (commanded / METRICS).read_text().splitlines()]
     assert lines == checkpoint_reader.load(commanded / LAST).metrics["history"]
-    assert sorted(path.name for path in commanded.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in commanded.iterdir()) == sorted([LOCK, BEST, LAST, METRICS])
 
 
 def test_batch_norm_sees_the_whole_batch(folder: Path, alone: Callable[[str], Kept]) -> None:
@@ -432,7 +433,7 @@ def test_a_process_that_dies_and_is_started_anew(commanded: Path, tmp_path: Path
         assert one.metrics == whole.metrics
         if name == LAST:
             assert torch.equal(one.memory["momentum_buffer"], whole.memory["momentum_buffer"])
-    assert sorted(path.name for path in again.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in again.iterdir()) == sorted([LOCK, BEST, LAST, METRICS])
 
 
 def test_an_error_of_the_first_process_ends_torchrun(commanded: Path) -> None:
