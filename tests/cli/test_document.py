@@ -17,12 +17,13 @@ _HEAD = """\
 Made from `sltpack --help` and `sltpack COMMAND --help` by `python tests/cli/test_document.py`; a test fails where this
 page is stale.
 
-Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C.
+Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C,
+143 after SIGTERM, 129 after SIGHUP, 141 where whoever reads the output has read enough.
 Errors are one line on standard error; a call with a wrong option or argument has its usage in front of that line.
 Progress is drawn on standard error, and only in a terminal.
 
 Data sets that are downloaded are kept in the user's cache folder, or in the folder that the environment variable
-`SLTPACK_CACHE` names.
+`SLTPACK_CACHE` names (`~` stands for home).
 """
 
 
