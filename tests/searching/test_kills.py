@@ -45,7 +45,7 @@ OPTIONS = {
     "warmup": "1",
 }
 WORDS = [word for name, value in OPTIONS.items() for word in (f"--{name}", value)]
-PLAN = "command = 'search'\n[fixed]\n" + "".join(
+PLAN = "[fixed]\n" + "".join(
     f"{name} = {value if value.replace('.', '').isdecimal() else repr(value)}\n" for name, value in OPTIONS.items()
 )
 COUNTS = {"few": {"search": 3, "train": 3, "pack": 3}, "many": {"search": 40, "train": 25, "pack": 30, "sweep": 8}}

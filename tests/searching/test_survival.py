@@ -234,7 +234,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert script.returncode == 0, script.stderr
