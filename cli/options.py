@@ -10,6 +10,8 @@ import click
 
 from sltpack.format.records import MAX_WEIGHTS
 
+from . import streams
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
 
@@ -34,7 +36,7 @@ DATA = (
 
 def ticket_argument() -> Decorator[Any]:
     """The ticket to read."""
-    return click.argument("file", metavar="FILE")
+    return click.argument("file", metavar="FILE", callback=streams.read_from)
 
 
 def max_weights_option() -> Decorator[Any]:
@@ -61,6 +63,12 @@ def force_option() -> Decorator[Any]:
 def output_option(help_text: str) -> Decorator[Any]:
     """Where the result goes."""
     return click.option("-o", "--output", type=PATH, required=True, help=help_text)
+
+
+def output_file_option(help_text: str) -> Decorator[Any]:
+    """Where the one file goes that a command makes."""
+    words = f"{help_text} In a folder that is there, it is named after its source; - is standard output."
+    return click.option("-o", "--output", type=PATH, required=True, help=words, callback=streams.write_to)
 
 
 def device_option() -> Decorator[Any]:

@@ -9,12 +9,12 @@ import click
 
 from sltpack.format.records import CODECS
 
-from . import options
+from . import options, streams
 
 
 @click.command("pack")
-@click.argument("checkpoint", metavar="CKPT", type=options.PATH)
-@options.output_option("The .slt file to write.")
+@click.argument("checkpoint", metavar="CKPT", type=options.PATH, callback=streams.read_from)
+@options.output_file_option("The .slt file to write.")
 @click.option(
     "--buffers",
     type=click.Choice(["f32", "f16"]),
@@ -49,6 +49,7 @@ def command(
 
     from .output import print_parts
 
+    output = streams.in_folder(output, checkpoint, ".slt")
     packed = pack(checkpoint, output, half_buffers=buffers == "f16", codec=codec, force=force, max_weights=max_weights)
     file = packed.account
     if as_json:
