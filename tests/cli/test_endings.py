@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sltpack.locks import LOCK, locked
-from sltpack.searching.run_folder import BEST, LAST, METRICS
+from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 
 FULL = Path("/dev/full")
 SPACE = (
@@ -97,7 +97,7 @@ def test_two_in_one_folder(tmp_path: Path, words: tuple[str, ...], resume: tuple
         assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(LOCK, before)]
 
 
-@pytest.mark.parametrize("name", [BEST, LAST, METRICS, LOCK])
+@pytest.mark.parametrize("name", [BEST, LAST, LOG, METRICS, LOCK])
 def test_a_run_writes_through_no_link(tmp_path: Path, name: str) -> None:
     mine, run = tmp_path / "mine", tmp_path / "run"
     run.mkdir()
@@ -137,8 +137,8 @@ def test_signals_stop_a_search_with_one_line(tmp_path: Path, kind: str, name: st
     out, told = process.communicate()
     assert (out, process.returncode) == ("", 128 + number)
     epochs = len(metrics.read_text().splitlines())
-    assert told == (
+    assert told.splitlines(keepends=True)[-1] == (
         f"{tmp_path}: stopped by {name} after {epochs} of 5000 epochs; ckpt.pt holds the best so far; the same command "
         "with --resume goes on\n"
     )
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([LOCK, BEST, LAST, METRICS])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([LOCK, BEST, LAST, LOG, METRICS])

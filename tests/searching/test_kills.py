@@ -27,7 +27,7 @@ from sltpack.checkpoints.reading import load_any
 from sltpack.checkpoints.records import Kept
 from sltpack.checkpoints.results import TICKET
 from sltpack.locks import LOCK
-from sltpack.searching.run_folder import BEST, LAST, METRICS, is_begun
+from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS, is_begun
 from sltpack_cli.main import cli
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="these processes are forked")
@@ -139,14 +139,22 @@ def values(kept: Kept) -> dict[str, Any]:
     return {**parts, **{name: (list(value.shape), value.numpy().tobytes()) for name, value in tensors.items()}}
 
 
+def measured(path: Path) -> list[dict[str, float]]:
+    """What a file of metrics holds, but for how long it took."""
+    timed = ("seconds", "rate", "time")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in timed} for line in lines]
+
+
 def assert_same(folder: Path, whole: Path, *more: str) -> None:
     """Compares all that two runs left, bit for bit."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted([LOCK, BEST, LAST, METRICS, *more])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([LOCK, BEST, LAST, LOG, METRICS, *more])
     for name in (BEST, LAST):
         one, other = (values(load_any(place / name)) for place in (folder, whole))
         assert set(one) == set(other)
         assert [key for key in one if one[key] != other[key]] == [], name
-    for name in (METRICS, *more):
+    assert measured(folder / METRICS) == measured(whole / METRICS)
+    for name in more:
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
 
 
