@@ -17,7 +17,10 @@ from sltpack.checkpoints.records import Checkpoint
 from sltpack.errors import FormatError, OutputError, RequestError
 from sltpack.export import FORMATS, write_weights
 from sltpack.tickets.buffers import store
+from sltpack.tickets.storage import load
 from sltpack.tickets.ticket import Ticket
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
@@ -134,3 +137,21 @@ def test_the_same_ticket_gives_the_same_bytes(ticket: Ticket, file_format: str, 
     for name in ("a", "b"):
         write_weights(ticket, tmp_path / name, file_format=file_format)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_layers_that_share_weights_are_written_under_every_name(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    ticket = load(GOLDEN / "coats.slt")
+    assert write_weights(ticket, path, parts=True) == 4 + 2 * 3
+    state = load_file(path)
+    for name in ("conv.weight", "again.conv.weight", "own.parameter"):
+        assert np.array_equal(state[name].numpy(), ticket.weights(0))
+    assert sorted(set(state["supermask.conv.weight"].ravel().tolist())) == [0, 1, 2, 3]  # how many coats keep each
+    assert "supermask.again.conv.weight" not in state
+
+
+def test_there_are_no_random_weights_without_a_stream(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    ticket = load(GOLDEN / "signs.slt")
+    assert write_weights(ticket, path, parts=True) == 2 * 3 + 3
+    assert not [name for name in load_file(path) if name.startswith("source.")]
