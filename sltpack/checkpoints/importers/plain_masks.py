@@ -33,7 +33,7 @@ class TorchPrune:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A file of the user's own: `NAME.mask` with `NAME.weight`, or with `NAME.sign` and, unless it is 1, `NAME.step`."""
+    """A file of the user's own: `NAME.mask` with `NAME.weight`, or with `NAME.sign` and, unless 1, `NAME.step`."""
 
     summary: str = "a user's own file: NAME.mask with NAME.weight or NAME.sign"
     own: tuple[str, ...] = (".mask", ".weight", ".sign", ".step")
