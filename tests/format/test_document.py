@@ -20,7 +20,7 @@ from sltpack.format.container import Container
 from sltpack.format.records import Header, Layer, ModelSpec, Ratios, Seeds, Source
 from sltpack.source.streams import Stream
 from sltpack.supermask import codecs, rans
-from sltpack.supermask.bits import Supermask
+from sltpack.supermask.bits import Bits
 from sltpack.tickets.ticket import Ticket
 
 PIECES = ("de7b0f", "69", "000c0000000000000000000002")
@@ -111,7 +111,7 @@ def test_scales() -> None:
 
 
 def ticket_of_the_page(names: dict[str, Any]) -> Ticket:
-    layer = Layer("linear", (2, 2), 0, 0, 0, 0, 0)
+    layer = Layer(("linear",), (2, 2), 0, 0, 0, 0, 0)
     source = Source(ModelSpec("example:tiny", {}), "skc", "layer", Seeds(7, 8), Ratios("epl", 0.0, 0.0), (layer,))
     return Ticket.create(source, [np.array([0, 1, 1, 0], np.bool_)], {}, {})
 
@@ -123,11 +123,11 @@ def test_payload_of_rans_is_what_sltpack_writes_and_reads(names: dict[str, Any])
     lengths = (20, 8, 100)
     masks = [of_layer[:length] for of_layer, length in zip(bits, lengths, strict=True)]
     layers = tuple(
-        Layer(f"layer{n}", (n, 1), 0, 0, 0, 0, int(mask.sum())) for n, mask in zip(lengths, masks, strict=True)
+        Layer((f"layer{n}",), (n, 1), 0, 0, 0, 0, int(mask.sum())) for n, mask in zip(lengths, masks, strict=True)
     )
     source = Source(ModelSpec("m", {}), "skc", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), layers)
     assert [layer.kept for layer in layers] == [16, 4, 3]
-    supermask = Supermask.from_layers(masks)
+    supermask = Bits.from_layers(masks)
     assert codecs.encode("rans", supermask, source) == ("rans", names["payload"])
     assert codecs.decode("rans", names["payload"], source, "page") == supermask
 
