@@ -139,7 +139,9 @@ def _coat(layer: Masked, kept: NDArray[np.bool_], number: int) -> NDArray[np.boo
     return times[times >= number - 1] >= number
 
 
-def _rest(foreign: Foreign, importer: Importer, layers: tuple[Masked, ...]) -> tuple[dict[str, Array], tuple[str, ...]]:
+def _rest(
+    foreign: Foreign, importer: Importer, layers: tuple[Masked, ...], task: int | None
+) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the tensors that belong to no mask: those of floats as buffers, and the names of all others."""
     masked = {layer.parameter.removesuffix(".weight") for layer in layers} | {layer.parameter for layer in layers}
     buffers: dict[str, Array] = {}
