@@ -38,7 +38,7 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     found = account(ticket)
     if as_json:
         values = parts(ticket.header)
-        named = {key: values[key] for key in ("version", "model", "init", "scale", "seeds", "ratios", "codec", "about")}
+        named = {key: values[key] for key in values if key not in ("layers", "buffers", "weights_sha256")}
         click.echo(json.dumps({**asdict(found), "sparsity": found.sparsity, **named}))
         return
 

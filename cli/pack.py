@@ -17,10 +17,10 @@ from . import options
 @options.output_option("The .slt file to write.")
 @click.option(
     "--buffers",
-    type=click.Choice(["f32", "f16"]),
+    type=click.Choice(["f32", "f16", "q8"]),
     default="f32",
     show_default=True,
-    help="How BatchNorm's statistics are kept; f16 halves them.",
+    help="How BatchNorm's statistics are written: 32, 16 or 8 bits for each mean and each variance.",
 )
 @click.option(
     "--codec",
@@ -49,7 +49,7 @@ def command(
 
     from .output import print_parts
 
-    packed = pack(checkpoint, output, half_buffers=buffers == "f16", codec=codec, force=force, max_weights=max_weights)
+    packed = pack(checkpoint, output, buffers=buffers, codec=codec, force=force, max_weights=max_weights)
     file = packed.account
     if as_json:
         told = {"file": str(output), "file_bits": file.file_bits, "parts": file.parts, "validated": packed.validated}

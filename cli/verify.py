@@ -27,7 +27,7 @@ def command(context: click.Context, file: str, as_json: bool, max_weights: int) 
       sltpack verify model.slt
       sltpack verify conv6-cifar10 && echo fine
     """
-    from sltpack.checkpoints.packing import verify
+    from sltpack.tickets.verification import verify
 
     try:
         digests = asdict(verify(file, max_weights))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .format.accounting import Account, account
     from .searching.request import search_on, train_on
     from .searching.settings import Settings, TrainingSettings
-    from .tickets.ticket import Ticket, load, save
+    from .tickets.storage import load, save
+    from .tickets.ticket import Ticket
 
 __version__ = "0.1.0"
 __all__ = [
@@ -48,8 +49,8 @@ _HOMES = {
     "TrainedNetwork": "checkpoints.records",
     "TrainingSettings": "searching.settings",
     "account": "format.accounting",
-    "load": "tickets.ticket",
-    "save": "tickets.ticket",
+    "load": "tickets.storage",
+    "save": "tickets.storage",
     "search_on": "searching.request",
     "train_on": "searching.request",
 }

@@ -1,4 +1,4 @@
-"""Whole files: a checkpoint packed into a ticket, a ticket unpacked into weights, and its two digests verified."""
+"""Whole files: a checkpoint packed into a ticket, and a ticket unpacked into weights."""
 
 from __future__ import annotations
 
@@ -12,20 +12,7 @@ from ..format import container
 from ..format.accounting import Account, account
 from ..format.records import MAX_WEIGHTS
 from ..supermask.codecs import AUTO
-from ..tickets.ticket import Ticket, load, save
-
-
-@dataclass(frozen=True)
-class Digests:
-    """What proves that nothing in a ticket changed.
-
-    Attributes:
-        file_sha256: of the file's content, 64 hexadecimal digits.
-        weights_sha256: of the regenerated weights, likewise.
-    """
-
-    file_sha256: str
-    weights_sha256: str
+from ..tickets.storage import load, save
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ def pack(
     checkpoint: Path,
     path: Path,
     *,
-    half_buffers: bool = False,
+    buffers: str = "f32",
     codec: str = AUTO,
     force: bool = False,
     max_weights: int = MAX_WEIGHTS,
@@ -70,8 +57,8 @@ def pack(
     Args:
         checkpoint: the checkpoint's file.
         path: the name of the `.slt` file.
-        half_buffers: whether BatchNorm's statistics are rounded to float16.
-        codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
+        buffers: how BatchNorm's statistics are written: "f32", "f16", or "q8" for 8 bits each.
+        codec: how the planes are written: "raw", "rans", or "auto" for the smaller of the two.
         force: whether an existing file is replaced.
         max_weights: the most weights that the checkpoint may ask for.
 
@@ -83,11 +70,11 @@ def pack(
         FormatError: the checkpoint is damaged, or not sltpack's.
         OutputError: the file cannot be written, or does not give the weights again.
     """
-    from . import reading as checkpoint_reader  # it starts torch, which verify does without
+    from . import reading as checkpoint_reader  # it starts torch, which unpack does without
 
     require_free(path, checkpoint, force=force)
     found = checkpoint_reader.load(checkpoint, max_weights)
-    save(found.ticket(half_buffers=half_buffers), path, force=force, codec=codec)
+    save(found.ticket(buffers), path, force=force, codec=codec)
     return Packed(account(container.read(path, max_weights)), found.metrics["epoch"] > 0)
 
 
@@ -122,23 +109,3 @@ def unpack(
     ticket = load(file, max_weights)
     count = write_weights(ticket, path, file_format=file_format, parts=parts, force=force, where=file)
     return Unpacked(count, ticket.source.size, ticket.weights_sha256)
-
-
-def verify(file: str | Path, max_weights: int = MAX_WEIGHTS) -> Digests:
-    """Checks both digests of a ticket; its weights are regenerated layer by layer for it.
-
-    Args:
-        file: a `.slt` file or the name of a ticket in the package.
-        max_weights: the most weights that it may ask for.
-
-    Returns:
-        The digests, which hold.
-
-    Raises:
-        RequestError: there is no such file.
-        FormatError: a digest does not hold, or the file is damaged in another way.
-    """
-    read = container.read(locate(file), max_weights)
-    ticket = Ticket.from_container(read, file)
-    ticket.check(ticket.digest(), file)
-    return Digests(read.file_sha256, ticket.weights_sha256)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..data import fixed_classes
-from ..errors import SltpackError
 from ..format import records as headers
 from ..format.records import Source
 from ..source.network import kept_by_layer
+from ..tickets.buffers import store
 from ..tickets.ticket import Ticket
 from . import torch_files
 from .selection import select
@@ -74,11 +73,11 @@ class Checkpoint:
             return [select(part, count)[0] for part, count in zip(parts, counts, strict=True)]
         return list(torch.split(select(self.scores, self.kept)[0], [len(part) for part in parts]))
 
-    def ticket(self, half_buffers: bool = False) -> Ticket:
-        """Makes the ticket.
+    def ticket(self, buffers: str = "f32") -> Ticket:
+        """Make the ticket.
 
         Args:
-            half_buffers: whether buffers are rounded to float16.
+            buffers: how they are written: "f32", "f16", or "q8" for 8 bits of each mean and variance.
 
         Returns:
             The ticket, with what is known of the search in its free text.
@@ -86,11 +85,10 @@ class Checkpoint:
         Raises:
             SltpackError: a buffer does not fit float16.
         """
-        buffers = {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
-        if half_buffers:
-            buffers = {name: _halved(name, values) for name, values in buffers.items()}
+        taken = {name for layer in self.source.layers for name in layer.parameters}
+        stored = store({name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}, buffers, taken)
         masks = [mask.cpu().numpy() for mask in self.layer_masks()]
-        return Ticket.create(self.source, masks, buffers, self.about())
+        return Ticket.create(self.source, masks, stored, self.about())
 
     def about(self) -> dict[str, str]:
         """Tells what is known of the search, as free text for a ticket."""
@@ -165,16 +163,3 @@ def _about(kept: Kept) -> dict[str, str]:
         about["classes"] = headers.compact(names)
     about["sltpack"] = str(kept.settings.get("sltpack", "unknown"))
     return about
-
-
-def _halved(name: str, values: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float16]]:
-    with np.errstate(over="ignore"):
-        halved = values.astype(np.float16)
-    if not np.isfinite(halved).all():
-        raise SltpackError(
-            f"buffer {name}",
-            expected="numbers that fit float16, up to 65504",
-            found=f"{np.abs(values).max():g}",
-            remedy="pack with --buffers f32",
-        )
-    return halved

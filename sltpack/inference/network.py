@@ -23,7 +23,8 @@ from ..format.records import MAX_WEIGHTS, ModelSpec, Source
 from ..models import MODELS, describe, shapes, takes_graph, try_out
 from ..models import build as build_model
 from ..models.layers import assign, buffers, channels_last
-from ..tickets.ticket import Ticket, load, weights_digest
+from ..tickets.storage import load
+from ..tickets.ticket import Ticket, weights_digest
 from .devices import choose_device
 from .prediction import BATCH_SIZE, evaluating
 

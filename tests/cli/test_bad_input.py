@@ -77,11 +77,11 @@ def test_no_such_ticket(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "expected a .slt file (safetensors), found only 0 bytes; the file is damaged; get it anew"),
+        (b"", "expected a .slt file (safetensors), found only 0 bytes; the file is damaged; get it again"),
         (
             b"\x89PNG\r\n\x1a\n" + bytes(100),
             "expected a .slt file (safetensors) with its whole header, found one that is cut, or of another kind (108 "
-            "bytes); the file is damaged; get it anew",
+            "bytes); the file is damaged; get it again",
         ),
     ],
 )

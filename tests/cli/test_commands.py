@@ -203,7 +203,7 @@ def test_verify_tells_a_changed_bit(packed: Path, tmp_path: Path) -> None:
     message = str(caught.value)
     assert re.fullmatch(
         f"{re.escape(str(path))}: expected content with the SHA-256 [0-9a-f]{{16}}..., found [0-9a-f]{{16}}...; the file is "
-        "damaged; get it anew",
+        "damaged; get it again",
         message,
     )
     for command in (("verify", path), ("info", path), ("infer", path, "--data", "digits")):

@@ -25,7 +25,7 @@ counts = st.integers(1, 2**62)
 
 
 def layer_of(shape: tuple[int, ...], kept: int) -> Layer:
-    return Layer("layer", shape, 0, 0, 0, 0, kept)
+    return Layer(("layer",), shape, 0, 0, 0, 0, kept)
 
 
 def source_of(init: str, scale: str, *layers: Layer) -> Source:

@@ -22,7 +22,8 @@ from sltpack.source.initializers import scale_of, step
 from sltpack.source.network import make_source, searched_kept
 from sltpack.source.ratios import Counts
 from sltpack.source.streams import FREEZING, WEIGHTS, Stream
-from sltpack.tickets.ticket import Ticket, load, save, weights_digest
+from sltpack.tickets.storage import load, save
+from sltpack.tickets.ticket import Ticket, weights_digest
 
 KINDS: dict[str, tuple[tuple[int, ...], Counts, float]] = {
     "nothing frozen": ((6, 5, 3), Counts(0, 0), 0.5),
@@ -233,7 +234,7 @@ def test_ones_that_are_in_another_layers_part() -> None:
         Ticket.from_container(replace(packed, header=replace(packed.header, source=source)), "m.slt")
     assert str(error.value) == (
         f"m.slt: layer nothing_frozen: expected {ones + 1} ones in its part of the supermask, found {ones}; "
-        "the file is damaged; get it anew"
+        "the file is damaged; get it again"
     )
 
 
