@@ -22,7 +22,7 @@ from sltpack.format.records import ModelSpec, Ratios, Seeds
 from sltpack.source.network import make_source
 from sltpack.tickets import ticket as tickets
 
-BASE = ("errors", "files", "bundled", "format")
+BASE = ("errors", "limits", "files", "bundled", "format")
 """These know the standard library alone, so that `sltpack info` answers at once."""
 NUMERIC = ("source", "supermask", "tickets", "charts", "theory")
 """These know numpy and bitarray too."""
@@ -30,7 +30,7 @@ RUNNING = ("progress", "models", "data", "export", "checkpoints", "inference", "
 """These know torch."""
 ORDER = BASE + NUMERIC + RUNNING
 """The rooms of sltpack: each imports only from those before it."""
-PLAIN = {"searching.presets"}
+PLAIN = {"searching.presets", "searching.batches", "data.sources"}
 """The modules of a later room that know the standard library alone, since the commands' help needs them."""
 TORCHLESS = {"export.weights", "export", "checkpoints.packing"}
 """The modules of a later room that know no torch."""

@@ -1,12 +1,14 @@
 """Named choices: which source network and way of searching, and how long to train at which rate.
 
-Nothing is imported here, so that `sltpack search --help` answers at once.
+Nothing but the standard library is imported here, so that `sltpack search --help` answers at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from .batches import AUTO
 
 METHODS = ("edge-popup", "random")
 """How a supermask is found: by learning scores, or as the best of random ones, one an epoch."""
@@ -51,7 +53,7 @@ _GRAPH = {
     "weight_decay": 0.0,
     "warmup": 0,
 }
-_SGD = {"batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4}
+_SGD = {"batch_size": AUTO, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4}
 
 DEFAULT_RECIPE = "paper"
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

@@ -19,9 +19,10 @@ from sltpack import data, load, save
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.data.graphs.graph import LabelledNodes, whole_graph
 from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
-from sltpack.inference.network import build, classify_files
+from sltpack.inference.network import classify_files
 from sltpack.inference.prediction import predict
 from sltpack.inference.scoring import score_on
+from sltpack.models.building import build
 from sltpack.searching import runner as loops
 from sltpack.searching.presets import of_recipe
 from sltpack.searching.request import search_on, train_on

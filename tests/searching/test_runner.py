@@ -20,8 +20,8 @@ from sltpack.data.dataset import DataSet, split
 from sltpack.data.images.in_memory import Images
 from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
 from sltpack.format.records import Source
-from sltpack.inference.network import build
 from sltpack.inference.prediction import accuracy, predict
+from sltpack.models.building import build
 from sltpack.models.layers import forget_statistics
 from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
