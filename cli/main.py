@@ -11,7 +11,7 @@ import click
 from sltpack import __version__
 from sltpack.errors import SltpackError, reason
 
-from . import demo, infer, info, pack, report, search, sweep, theory, train, unpack, verify
+from . import demo, export, infer, info, pack, report, search, sweep, theory, train, unpack, verify
 from .interrupts import imports_come_first
 
 
@@ -76,5 +76,5 @@ def cli() -> None:
     """
 
 
-for module in (search, train, sweep, report, pack, info, unpack, infer, verify, demo, theory):
+for module in (search, train, sweep, report, pack, info, unpack, export, infer, verify, demo, theory):
     cli.add_command(module.command)

@@ -56,16 +56,17 @@ function describe({ bytes, ticket, rebuilt, digest }) {
     if (count) bar(element("parts"), name, count / bytes.length, number.format(count));
   }
   element("sizes").textContent = "Bytes of the file by what they are for.";
+  const ofWeights = [["pruned by the seed", "pruned"], ["locked by the seed", "locked"], ["searched", "searched"]];
+  for (const [text, key] of ofWeights) bar(element("weights"), text, sum(key) / size, number.format(sum(key)));
   fact("network", header.model.name);
-  fact("weights", `${number.format(size)}: ${number.format(sum("pruned"))} pruned and ${number.format(sum("locked"))} locked by a seed, ${number.format(sum("searched"))} searched`);
   fact("sparsity", (1 - sum("kept") / size).toFixed(4));
   fact("seeds", `${header.seeds.weights} (weights), ${header.seeds.freezing} (freezing)`);
   for (const result of header.results ?? []) {
     if (typeof result.accuracy === "number") fact(`${result.part} accuracy`, `${result.accuracy} on ${result.data}`);
   }
   fact("rebuilt in", `${Math.round(rebuilt)} ms`);
-  fact("weights", `verified: SHA-256 ${digest}`, true);
-  fact("file", `verified: SHA-256 ${ticket.fileSha256}`, true);
+  fact("weights verified", `SHA-256 ${digest}`, true);
+  fact("file verified", `SHA-256 ${ticket.fileSha256}`, true);
 }
 
 /** Bring a picture to the network's input: scaled to cover it, its middle cut out, on white. */

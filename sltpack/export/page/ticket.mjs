@@ -245,12 +245,13 @@ function readBuffers(rows, numbers) {
       put(`${name}.running_var`, take(kind.slice(NORM.length), count));
     } else if (kind === `${NORM}q8`) {
       const [meanStep, deviationStep] = take("f32", 2);
+      if (!(meanStep > 0 && deviationStep > 0)) refuse("two steps above 0");
       const means = take("u8", count);
       const deviations = take("u8", count);
       const mean = new Float32Array(count);
       const variance = new Float32Array(count);
       for (let c = 0; c < count; c += 1) {
-        const deviation = Math.fround((deviations[c] + 1) * deviationStep);
+        const deviation = Math.fround((deviations[c] + 1) ** 2 * deviationStep);
         variance[c] = Math.fround(deviation * deviation);
         mean[c] = Math.fround(Math.fround((means[c] - 128) * meanStep) * deviation);
       }
