@@ -16,7 +16,7 @@ from sltpack import __version__
 from sltpack.errors import SltpackError, one_line, reason
 from sltpack.stopping import CTRL_C, Stopped, stopped_by
 
-from . import demo, infer, info, listing, pack, report, search, sweep, theory, train, unpack, verify
+from . import demo, export, infer, info, listing, pack, report, search, sweep, theory, train, unpack, verify
 from .docstrings import restore_help
 from .interrupts import signals_stop
 from .screen import say
@@ -202,7 +202,7 @@ def cli() -> None:
     """
 
 
-for module in (search, train, sweep, report, pack, info, unpack, infer, verify, listing, demo, theory):
+for module in (search, train, sweep, report, pack, info, unpack, export, infer, verify, listing, demo, theory):
     cli.add_command(module.command)
 
 if sys.flags.optimize > 1:
