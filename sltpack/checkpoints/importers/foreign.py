@@ -125,15 +125,15 @@ class Masked:
 
 
 class Importer(Protocol):
-    """A kind of checkpoint.
+    """A kind of checkpoint: a module of this package, or an object."""
 
-    Attributes:
-        summary: which code writes such files, in a few words.
-        own: how the names of the tensors end that belong to masks; all others are kept as buffers.
-    """
+    @property
+    def summary(self) -> str:
+        """Which code writes such files, in a few words."""
 
-    summary: str
-    own: tuple[str, ...]
+    @property
+    def own(self) -> tuple[str, ...]:
+        """How the names of the tensors end that belong to masks; all others are kept as buffers."""
 
     def recognise(self, foreign: Foreign) -> bool:
         """Tell by the names in a file whether it is of this kind."""

@@ -66,4 +66,5 @@ def _flag(foreign: Foreign, layer: str, scores: NDArray[np.float32]) -> NDArray[
     flag = foreign.tensors.get(f"{layer}.flag")
     if flag is None or flag.shape != scores.shape or not np.isin(flag, (0, 1)).all():
         raise damaged(foreign, f"{layer}.flag of 0 and 1", "another")
-    return flag == 1
+    unpruned: NDArray[np.bool_] = flag == 1
+    return unpruned

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .foreign import Array, Choices, Foreign, Masked, damaged
 
@@ -65,13 +66,14 @@ class MaskFile:
         return signs.astype(np.float32) * np.float32(step.item())
 
 
-def _mask(foreign: Foreign, name: str, mask: Array, weights: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _mask(foreign: Foreign, name: str, mask: Array, weights: Array) -> NDArray[np.bool_]:
     if mask.shape != weights.shape or not np.isin(mask, (0, 1)).all():
         raise damaged(foreign, f"a mask of 0 and 1 for {name}, {list(weights.shape)}", f"{list(mask.shape)} or others")
-    return mask == 1
+    kept: NDArray[np.bool_] = mask == 1
+    return kept
 
 
-def _weights(foreign: Foreign, name: str, weights: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _weights(foreign: Foreign, name: str, weights: Array) -> NDArray[np.float32]:
     if weights.dtype != np.float32 or weights.ndim < 2 or not np.isfinite(weights).all():
         raise damaged(foreign, f"finite float32 weights of two or more dimensions for {name}", f"{weights.dtype}")
     return weights

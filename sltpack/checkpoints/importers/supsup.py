@@ -60,4 +60,4 @@ def _rate(foreign: Foreign, choices: Choices) -> float:
 
 def _of_layer(scores: NDArray[np.float32], factor: float) -> float:
     """Return the share that a layer keeps, in the manner of Erdos and Renyi."""
-    return min(0.5, factor * (scores.shape[0] + scores.shape[1]) / math.prod(scores.shape))
+    return float(min(0.5, factor * (scores.shape[0] + scores.shape[1]) / math.prod(scores.shape)))
