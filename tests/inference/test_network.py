@@ -97,7 +97,7 @@ def test_weights_that_are_not_the_tickets(ticket: Ticket) -> None:
 
 
 def test_layers_that_the_model_has_not(ticket: Ticket) -> None:
-    first = replace(ticket.source.layers[0], name="other")
+    first = replace(ticket.source.layers[0], names=("other",))
     wrong = replace(ticket, source=replace(ticket.source, layers=(first, *ticket.source.layers[1:])))
     with pytest.raises(MismatchError) as caught:
         build(wrong, where="m.slt")
