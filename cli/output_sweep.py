@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
-from collections.abc import Collection
-from contextlib import closing, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sltpack import progress
 from sltpack.errors import SltpackError, one_line
+from sltpack.progress import duration
 
-from .output import console
+from .output import Rows, console
+from .screen import say
 
 if TYPE_CHECKING:
     from sltpack.checkpoints.results import Result
@@ -68,13 +72,11 @@ def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int
         click.echo(json.dumps({**told, "seconds": seconds, "jobs": jobs}))
         return
     _print_left_out(sweep)
-    table = _table("run", "state", right=("epochs", "steps", "a step", "time"))
-    for row in rows:
-        table.add_row(*row.cells())
-    console().print(table)
-    alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
-    click.echo(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone)
+    head = ("run", "state", "epochs", "steps", "a step", "time")
+    console().print(Rows(head, tuple(row.cells() for row in rows), left=2).drawn())
+    alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {duration(seconds)} one after another"
+    together = duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
+    say(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone, page=False)
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,13 @@ class _Row:
         timed = {"epochs": self.cost.epochs, "steps": pace.steps, "step_seconds": pace.step}
         return {**told, **timed, "seconds": self.seconds}
 
-    def cells(self) -> list[Text]:
-        cells = [one_line(self.point.name), self.state]
-        if self.cost is not None:
-            pace = self.cost.pace
-            step = f"{1000 * pace.step:.3g} ms"
-            cells += [str(self.cost.epochs), f"{pace.steps:,}", step, _duration(self.seconds)]
-        return [Text(cell) for cell in cells]
+    def cells(self) -> tuple[str, ...]:
+        named = one_line(self.point.name), self.state
+        if self.cost is None:
+            return *named, "", "", "", ""
+        pace = self.cost.pace
+        step = f"{1000 * pace.step:.3g} ms"
+        return *named, str(self.cost.epochs), f"{pace.steps:,}", step, duration(self.seconds)
 
 
 def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> None:
@@ -120,11 +122,12 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         as_json: whether to print an object, and nothing else.
 
     Raises:
-        Stopped: by Ctrl-C.
+        Stopped: by Ctrl-C or a signal.
         SltpackError: the folder of a point holds something else, or runs are broken.
     """
     from sltpack.checkpoints.results import Result
-    from sltpack.sweep.sweeps import Stopped, carry_on, finished
+    from sltpack.stopping import Stopped
+    from sltpack.sweep.sweeps import carry_on, finished
 
     results = finished(sweep, folder)
     if not as_json:
@@ -132,12 +135,12 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         if results:
             click.echo(f"{len(results)} of {len(sweep.runs)} runs are finished already")
     broken: dict[str, str] = {}
-    screen = Console(stderr=True)
+    screen = progress.screen()
     board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, results, screen)
     live = Live(get_renderable=board.drawn, console=screen, refresh_per_second=_REFRESH, transient=True)
     try:
         with (
-            live if screen.is_terminal else nullcontext(),
+            _shown(board, live),
             closing(carry_on(sweep, folder, results, executor, board.begin)) as endings,
         ):
             for task, ended in endings:
@@ -152,8 +155,9 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
     except KeyboardInterrupt as error:
         raise Stopped(
             folder,
-            expected=f"{len(sweep.runs)} runs",
-            found=f"{len(finished(sweep, folder))} finished",  # some may have ended while all were stopped
+            error,
+            # Some may have ended while all were stopped.
+            done=f"with {len(finished(sweep, folder))} finished of {len(sweep.runs)} runs",
             remedy="the same command goes on",
         ) from error
     told = [(run.point, results[run.point.name]) for run in sweep.runs if run.point.name in results]
@@ -162,9 +166,9 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         runs = [{**_asked(point), **result.told()} for point, result in told]
         click.echo(json.dumps({"plan": sweep.where, "runs": runs, "broken": faults, "left_out": _left_out(sweep)}))
     else:
-        console().print(_results(told))
+        console().print(_results(told).drawn())
         for name, fault in broken.items():
-            click.echo(one_line(f"broken: {name}: {fault}"))
+            say(one_line(f"broken: {name}: {fault}"), page=False)
     if broken:
         name, fault = next(iter(broken.items()))
         raise SltpackError(
@@ -205,33 +209,70 @@ class _Board:
 
     def drawn(self) -> Group:
         """Draws the runs that are under way, and how many there are."""
-        from sltpack.sweep.folders import progress_of
-
         titles = ("epochs", "best", "since")
         rows: dict[str, tuple[str, ...]] = {}
-        reached = {}
-        for name, (task, since) in list(self._running.items()):
-            epochs, best = progress_of(task.folder)
-            reached[name] = min(epochs, self._epochs[name])
+        looked = self._look()
+        for name, (epochs, best, since) in looked.items():
             accuracy = "" if best is None else f"{best:.4f}"
-            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
+            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, duration(time.monotonic() - since)
         widest = (max(map(len, column)) for column in zip(titles, *rows.values(), strict=True))
         room = self._screen.width - sum(2 + cells for cells in widest)
         table = _table("run", right=titles)
         for name, cells in rows.items():
             table.add_row(Text(_end_of(one_line(name), max(room, _NAME_CELLS))), *cells)
-        broken = f", {self._broken} broken" if self._broken else ""
-        finished = f"{len(self._ended) - self._broken} of {len(self._epochs)} runs finished{broken}"
-        return Group(table, Text(finished + self._left(reached), "bold"))
+        return Group(table, Text(self._finished() + self._left(looked), "bold"))
 
-    def _left(self, reached: dict[str, int]) -> str:
-        """Tells how long it will take, from the epochs that were made so far."""
+    def line(self) -> str:
+        """Return the same in one line."""
+        looked = self._look()
+        running = "".join(f", {name} at epoch {epochs}/{self._epochs[name]}" for name, (epochs, *_) in looked.items())
+        return one_line(self._finished() + self._left(looked) + running)
+
+    def _look(self) -> dict[str, tuple[int, float | None, float]]:
+        """Return the whole epochs of each run under way, the best accuracy of them, and since when it goes on."""
+        from sltpack.sweep.folders import progress_of
+
+        running = list(self._running.items())
+        return {name: (*progress_of(task.folder), since) for name, (task, since) in running}
+
+    def _finished(self) -> str:
+        broken = f", {self._broken} broken" if self._broken else ""
+        return f"{len(self._ended) - self._broken} of {len(self._epochs)} runs finished{broken}"
+
+    def _left(self, looked: dict[str, tuple[int, float | None, float]]) -> str:
+        """Return how long it will take, from the epochs that were made so far."""
+        reached = {name: min(epochs, self._epochs[name]) for name, (epochs, *_) in looked.items()}
         done = {**{name: self._epochs[name] for name in self._ended}, **reached}
         made = sum(epochs - self._found[name] for name, epochs in done.items())
         if made <= 0:
             return ""
         left = sum(self._epochs.values()) - sum(done.values())
-        return f", about {_duration((time.monotonic() - self._since) * left / made)} left"
+        return f", about {duration((time.monotonic() - self._since) * left / made)} left"
+
+
+@contextmanager
+def _shown(board: _Board, live: Live) -> Iterator[None]:
+    """Show the board: as a table in a terminal, otherwise as a plain line once in a while."""
+    if progress.display().quiet:
+        yield
+    elif progress.is_terminal():
+        with live:
+            yield
+    else:
+        ended, every = threading.Event(), progress.display().every
+
+        def say() -> None:
+            while not ended.wait(every):
+                with suppress(OSError, ValueError):  # nobody reads it, which is no reason to stop
+                    click.echo(board.line(), err=True)
+
+        speaker = threading.Thread(target=say, daemon=True)
+        speaker.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            speaker.join()
 
 
 def _end_of(name: str, cells: int) -> str:
@@ -244,20 +285,20 @@ def _tell(line: str, live: Live) -> None:
     if live.is_started and sys.stdout is not None and sys.stdout.isatty():
         live.console.print(Text(line), soft_wrap=True)
     else:
-        click.echo(line)
+        say(line, page=False)
 
 
 def _asked(point: Point) -> dict[str, Any]:
     return {"name": point.name, "command": point.command, "options": dict(point.options)}
 
 
-def _results(results: list[tuple[Point, Result]]) -> Table:
-    table = _table("run", right=("k", "p", "l", "search space", "validation", "test", "bits"))
+def _results(results: list[tuple[Point, Result]]) -> Rows:
+    rows = []
     for point, result in results:
         shares = ["" if share is None else f"{share:.3g}" for share in (result.sparsity, result.prune, result.lock)]
         measured = [f"{result.validation_accuracy:.4f}", f"{result.test_accuracy:.4f}", f"{result.bits:,}"]
-        table.add_row(Text(one_line(point.name)), *shares, f"{result.searched:,}", *measured)
-    return table
+        rows.append((one_line(point.name), *shares, f"{result.searched:,}", *measured))
+    return Rows(("run", "k", "p", "l", "search space", "validation", "test", "bits"), tuple(rows))
 
 
 def _line(ended: Result | str) -> str:
@@ -273,25 +314,15 @@ def _left_out(sweep: Sweep) -> list[dict[str, str]]:
 
 def _print_left_out(sweep: Sweep, most: int | None = None) -> None:
     for left in sweep.left_out[:most]:
-        click.echo(one_line(f"left out: {left.point.name}: {left.reason}"))
+        say(one_line(f"left out: {left.point.name}: {left.reason}"), page=False)
     more = len(sweep.left_out[most:]) if most is not None else 0
     if more:
-        click.echo(f"left out: {more} more that cannot exist; --dry-run names them")
+        say(f"left out: {more} more that cannot exist; --dry-run names them", page=False)
 
 
-def _table(*left: str, right: tuple[str, ...]) -> Table:
+def _table(first: str, *, right: tuple[str, ...]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in left:
-        table.add_column(name, no_wrap=True)
+    table.add_column(first, no_wrap=True)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

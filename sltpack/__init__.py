@@ -4,6 +4,7 @@
 
     ticket = sltpack.load("model.slt")       # or a ticket of the package: "conv6-cifar10"
     model = ticket.build()                   # a plain torch module
+    scores = model(ticket.preprocess(images))  # of torch's uint8 [n, height, width, channels]
     weights = ticket.weights(3)              # one layer, without torch
     sltpack.save(ticket, "copy.slt")
 

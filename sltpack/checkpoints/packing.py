@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..bundled import locate
@@ -13,6 +13,7 @@ from ..format.accounting import Account, account
 from ..format.records import MAX_WEIGHTS
 from ..supermask.codecs import AUTO
 from ..tickets.storage import load, save
+from ..tickets.ticket import Ticket
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,14 @@ def pack(
     buffers: str = "f32",
     codec: str = AUTO,
     force: bool = False,
+    builder: str | None = None,
     max_weights: int = MAX_WEIGHTS,
 ) -> Packed:
-    """Packs a search's checkpoint into a `.slt` file, as `save` does.
+    """Pack a search's checkpoint into a `.slt` file, as `save` does.
+
+    The network is run on the generated inputs, and the classes that it predicts are written into the file. A model of
+    the user's own is run only where its builder is named here; otherwise the classes are those that the search noted
+    when it ended.
 
     Args:
         checkpoint: the checkpoint's file.
@@ -60,13 +66,15 @@ def pack(
         buffers: how BatchNorm's statistics are written: "f32", "f16", or "q8" for 8 bits each.
         codec: how the planes are written: "raw", "rans", or "auto" for the smaller of the two.
         force: whether an existing file is replaced.
+        builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the checkpoint may ask for.
 
     Returns:
         What was written.
 
     Raises:
-        RequestError: the file exists, or there is no such checkpoint or codec.
+        RequestError: the file exists, or there is no such checkpoint, codec or builder.
+        MismatchError: the model's code has changed since the search.
         FormatError: the checkpoint is damaged, or not sltpack's.
         OutputError: the file cannot be written, or does not give the weights again.
     """
@@ -74,7 +82,8 @@ def pack(
 
     require_free(path, checkpoint, force=force)
     found = checkpoint_reader.load(checkpoint, max_weights)
-    save(found.ticket(buffers), path, force=force, codec=codec)
+    ticket = _with_outputs(found.ticket(buffers), builder, checkpoint)
+    save(ticket, path, force=force, codec=codec)
     return Packed(account(container.read(path, max_weights)), found.metrics["epoch"] > 0)
 
 
@@ -109,3 +118,18 @@ def unpack(
     ticket = load(file, max_weights)
     count = write_weights(ticket, path, file_format=file_format, parts=parts, force=force, where=file)
     return Unpacked(count, ticket.source.size, ticket.weights_sha256)
+
+
+def _with_outputs(ticket: Ticket, builder: str | None, where: Path) -> Ticket:
+    """Return a ticket with the classes that its network predicts on the generated inputs, if it can be run."""
+    from ..models import MODELS
+    from ..models.building import build
+    from ..models.generated import is_small, predict_generated, require_alike
+
+    spec = ticket.source.model
+    if (builder is None and spec.name not in MODELS) or not is_small(spec):
+        return ticket
+    found = predict_generated(build(ticket, builder, where), spec, ticket.input, where)
+    if ticket.outputs and all(row.kind.endswith("f32") for row in ticket.stored_buffers.rows):
+        require_alike(found, ticket.outputs, where)
+    return replace(ticket, outputs=found)

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from ..data import fixed_classes
 from ..format import records as headers
 from ..format.records import Source
 from ..source.network import kept_by_layer
 from ..tickets.buffers import store
 from ..tickets.ticket import Ticket
 from . import torch_files
+from .facts import Facts, data_name, facts_of_run
 from .selection import select
 
 FORMAT = "sltpack checkpoint"
@@ -88,11 +88,25 @@ class Checkpoint:
         taken = {name for layer in self.source.layers for name in layer.parameters}
         stored = store({name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}, buffers, taken)
         masks = [mask.cpu().numpy() for mask in self.layer_masks()]
-        return Ticket.create(self.source, masks, stored, self.about())
+        facts = self.facts()
+        return Ticket.create(
+            self.source,
+            masks,
+            stored,
+            self.about(),
+            input=facts.input,
+            classes=facts.classes,
+            results=facts.results,
+            outputs=facts.outputs,
+        )
 
     def about(self) -> dict[str, str]:
         """Tells what is known of the search, as free text for a ticket."""
         return _about(self)
+
+    def facts(self) -> Facts:
+        """Return what is known of the network beside its weights."""
+        return facts_of_run(self.settings, self.metrics)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +147,10 @@ class TrainedNetwork:
         """Tells what is known of the training, as a ticket's free text does of its search."""
         return _about(self)
 
+    def facts(self) -> Facts:
+        """Return what is known of the network beside its weights."""
+        return facts_of_run(self.settings, self.metrics)
+
 
 Kept = Checkpoint | TrainedNetwork
 """What a run writes into its folder."""
@@ -151,15 +169,12 @@ def _shared_values(kept: Kept) -> dict[str, Any]:
 
 
 def _about(kept: Kept) -> dict[str, str]:
-    wanted = ("data", "image_size", "epochs", "date")
-    about = {key: str(kept.settings[key]) for key in wanted if kept.settings.get(key) is not None}
-    if "epochs" in about:  # that of the ticket, of all that were planned
-        about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {about['epochs']}"
-    for name in ACCURACIES:
-        if kept.metrics.get(name) is not None:
-            about[name] = f"{kept.metrics[name]:.4f}"
-    names = tuple(kept.settings.get("class_names", ()))
-    if names and names != fixed_classes(about.get("data", "")):
-        about["classes"] = headers.compact(names)
-    about["sltpack"] = str(kept.settings.get("sltpack", "unknown"))
+    """Return what no other entry of a ticket says."""
+    settings = kept.settings
+    about = {"data": data_name(settings)} if settings.get("data") is not None else {}
+    if settings.get("epochs") is not None:  # that of the ticket, of all that were planned
+        about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {settings['epochs']}"
+    if settings.get("date") is not None:
+        about["date"] = str(settings["date"])
+    about["sltpack"] = str(settings.get("sltpack", "unknown"))
     return about

@@ -99,4 +99,5 @@ def _is_of(kept: Checkpoint, ticket: Container) -> bool:
         headers.source_parts(begun) == headers.source_parts(kept.source)
         and source.kept == kept.source.locked + kept.kept
         and ticket.header.about == kept.about()
+        and ticket.header.results == kept.facts().results
     )

@@ -152,6 +152,16 @@ def _require_keys(reader: _Reader, values: Mapping[str, Any]) -> None:
         raise reader.wrong("the slt entry", f"the keys {', '.join(expected)}", found)
 
 
+def input_from(value: object, where: object) -> ImageInput | GraphInput:
+    """Read an entry `input`, or what a checkpoint has in its place, as `from_text` does."""
+    return _Reader(where).input(value)
+
+
+def result_from(value: object, where: object) -> Result:
+    """Read an entry of `results`, or what a checkpoint has in its place, as `from_text` does."""
+    return _Reader(where).result(value)
+
+
 def source_from(values: Mapping[str, Any], where: object, max_weights: int = MAX_WEIGHTS) -> Source:
     """Reads a source network from JSON values, trusting none of them.
 

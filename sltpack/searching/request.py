@@ -12,9 +12,13 @@ from typing import Any
 import torch
 
 from .. import __version__, data
+from ..checkpoints.facts import note
 from ..checkpoints.records import Checkpoint, TrainedNetwork
+from ..data.dataset import DataSet
+from ..data.sources import title_of
 from ..format.records import MAX_WEIGHTS
 from ..inference.devices import choose_device
+from ..progress import say
 from .distributed.team import Team, team
 from .origin import origin_of_search, origin_of_training, ratios_of
 from .run_folder import require_unused
@@ -175,20 +179,19 @@ def _place(
     data_dir: Path | None,
     image_size: int | None,
     workers: int | None,
-) -> Iterator[tuple[torch.device, Team, data.DataSet]]:
+) -> Iterator[tuple[torch.device, Team, DataSet]]:
     """Gives where a run computes, with whom, and on what; all processes leave together."""
     place_to_run = choose_device(device, sparse=data.is_graph(data_name))
     with team(place_to_run) as processes:
         if not resume:  # before anything is read or downloaded
             processes.from_leader(lambda: require_unused(Path(folder)))
-        yield (
-            place_to_run,
-            processes,
-            processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers)),
-        )
+        loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
+        for line in loaded.notes:
+            say(line)
+        yield place_to_run, processes, loaded
 
 
-def noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict[str, Any]:
+def noted(data_name: str, loaded: DataSet, image_size: int | None) -> dict[str, Any]:
     """Gives what a run notes beside its settings: which data it is on, and when and by what it is made.
 
     Args:
@@ -198,10 +201,11 @@ def noted(data_name: str, loaded: data.DataSet, image_size: int | None) -> dict[
     """
     return {
         "data": data_name.partition(":")[0],
+        "data_title": title_of(data_name),
         "train_sha256": loaded.train.sha256(),
         "validation_sha256": None if loaded.validation is None else loaded.validation.sha256(),
         "test_sha256": loaded.test.sha256(),
-        "class_names": list(loaded.train.classes),
+        **note(loaded),
         "image_size": image_size,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,

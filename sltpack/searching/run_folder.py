@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from ..checkpoints.reading import is_history
 from ..checkpoints.records import Kept
 from ..checkpoints.torch_files import HOW_TO_MAKE
 from ..errors import FormatError, RequestError, shown
-from ..files import TEMPORARY, open_plain, write_atomically
+from ..files import open_plain, write_atomically
 from ..format import records as headers
 from ..format.records import Source
+from ..limits import METRICS_EPOCHS, METRICS_LINE
 from .steps import REMEMBERED
 
 BEST = "ckpt.pt"
@@ -25,9 +28,9 @@ LAST = "last.pt"
 """The state after the last whole epoch, to go on from."""
 METRICS = "metrics.jsonl"
 """One line an epoch."""
-_MAX_METRICS = 2**24
-"""Bytes: a hundred thousand epochs."""
-_MAY_DIFFER = ("date", "sltpack")
+LOG = "log.txt"
+"""What a run says while it goes on, to read and not to compute with."""
+_MAY_DIFFER = ("date", "sltpack", "data_title")
 _IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
 
@@ -52,6 +55,26 @@ def require_unused(folder: Path) -> None:
             found="one with checkpoints",
             remedy="go on with --resume, or choose another folder",
         )
+
+
+def require_own_files(folder: Path) -> None:
+    """Make sure that the files that a run will write are its own: what a link stands for may be anybody's.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        RequestError: one of its names is taken by a link, or by what is no file.
+    """
+    for name in (BEST, LAST, METRICS, LOG):
+        path = folder / name
+        if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+            raise RequestError(
+                path,
+                expected="a file of the run's own",
+                found="a link" if os.path.islink(path) else "a folder, pipe or device",
+                remedy="move it away, or choose another folder",
+            )
 
 
 def is_begun(folder: Path) -> bool:
@@ -114,20 +137,9 @@ def forget(folder: Path) -> None:
         folder: of the run; another run may begin in it.
     """
     # The last one last: alone it is still a run that can go on.
-    for name in (METRICS, BEST, LAST):
+    for name in (LOG, METRICS, BEST, LAST):
         with suppress(OSError):  # whatever stands in the way, the run's own error is the one to tell
             (folder / name).unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that a killed run may have left.
-
-    Args:
-        folder: of the run.
-    """
-    for name in (BEST, LAST, METRICS):
-        for path in folder.glob(f".{name}.*{TEMPORARY}"):
-            path.unlink(missing_ok=True)
 
 
 def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
@@ -145,20 +157,49 @@ def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """Reads what was measured so far, if it can be read.
+    """Read what was measured so far, if it can be read.
 
     Args:
         folder: of the run.
 
     Returns:
-        Each epoch's numbers by name; none where there is no such file, or it is none of a run.
+        Each epoch's numbers by name; none where there is no such file, or it is not one of a run, or too long.
     """
     try:
-        with open_plain(folder / METRICS) as stream:
-            history = [json.loads(line) for line in stream.read(_MAX_METRICS).splitlines()]
+        return list(_epochs(folder, METRICS_EPOCHS))
     except (OSError, ValueError, RecursionError):
         return []
-    return history if is_history(history) else []
+
+
+def read_accuracies(folder: Path, max_epochs: int = METRICS_EPOCHS) -> list[float]:
+    """Read the validation accuracy after each epoch so far, if it can be read.
+
+    Args:
+        folder: of the run.
+        max_epochs: the most lines that the file may have.
+
+    Returns:
+        One accuracy an epoch, in 0..1; none where there is no such file, or it is not one of a run, or too long.
+    """
+    try:
+        return [float(entry["validation_accuracy"]) for entry in _epochs(folder, max_epochs)]
+    except (OSError, ValueError, RecursionError):
+        return []
+
+
+def _epochs(folder: Path, most: int) -> Iterator[dict[str, float]]:
+    """Read the lines of a run's metrics one by one, so that a long file takes no more memory than what is kept."""
+    with open_plain(folder / METRICS, follow=False) as stream:
+        for number in itertools.count():
+            line = stream.readline(METRICS_LINE + 1)
+            if not line:
+                return
+            if len(line) > METRICS_LINE or number == most:
+                raise ValueError("more than a run writes")
+            entry = [json.loads(line)]
+            if not is_history(entry):
+                raise ValueError("what no run writes")
+            yield entry[0]
 
 
 def in_words(name: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..checkpoints.facts import OUTPUTS
 from ..checkpoints.records import Checkpoint, Kept, TrainedNetwork
 from ..data.dataset import DataSet, Labelled
 from ..errors import OutputError, RequestError, SltpackError
@@ -19,19 +22,32 @@ from ..files import make_folder
 from ..format import records as headers
 from ..format.records import Source
 from ..inference.devices import multiplies_bfloat16
-from ..inference.prediction import BATCH_SIZE, predict
+from ..inference.prediction import BATCH_SIZE, evaluating, predict
+from ..locks import locked
 from ..models import build, try_out
-from ..models.layers import buffers, channels_last, copied_buffers, count_batches, forget_statistics, restore_buffers
-from ..progress import Bar, bar
+from ..models.generated import is_small, predict_generated
+from ..models.layers import (
+    buffers,
+    channels_last,
+    copied_buffers,
+    count_batches,
+    forget_statistics,
+    restore_buffers,
+    searchable,
+)
+from ..progress import Bar, Log, bar, say
 from ..source.network import searched_kept
+from ..stopping import Stopped
+from .batches import AUTO, batch_size_for, explained
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .distributed.team import ALONE, Team
 from .events import Events, require_tensorboard
 from .keeper import Keeper
 from .methods.edge_popup import EdgePopup, first_scores
 from .methods.weight_training import WeightTraining
-from .run import Interrupted, Place, Run, steps_of
-from .run_folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
+from .reporting import notes, of_epoch
+from .run import Place, Run, steps_of
+from .run_folder import BEST, LAST, LOG, forget, in_words, is_begun, load_last, require_own_files, require_unused
 from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
 
@@ -40,6 +56,8 @@ AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
+_SLOW = 1.0
+"""Seconds after which steps are counted without such a look."""
 
 
 def search(
@@ -78,7 +96,7 @@ def search(
         MismatchError: the data do not fit the model.
         DataError: there are too few.
         SltpackError: the loss is no longer a number.
-        Interrupted: by Ctrl-C; a usable checkpoint is left.
+        Stopped: by Ctrl-C or a signal; a usable checkpoint is left.
     """
     model, popup = ready_search(source, data, settings, device, builder)
     place = Place(folder, device, resume, tensorboard, team)
@@ -170,13 +188,17 @@ def ready_model(source: Source, data: DataSet, device: torch.device, builder: st
     require_fitting(source, data)
     model = build(source.model, builder)
     require_real(model, source)
+    for weight in searchable(model).values():
+        weight.requires_grad_(
+            True
+        )  # whatever its builder said: published code draws weights that are not to be trained
     model = channels_last(model.to(device))
     try_out(model, source.model)
     return model
 
 
 def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySettings:
-    """Chooses the precision where that is left to sltpack.
+    """Choose the batch size and the precision where they are left to sltpack.
 
     Args:
         settings: of a run.
@@ -184,8 +206,10 @@ def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySet
         device: that computes.
 
     Returns:
-        The settings, their precision no longer "auto".
+        The settings, nothing in them "auto".
     """
+    if settings.batch_size == AUTO:
+        settings = replace(settings, batch_size=batch_size_for(data.training_size))
     if settings.precision != "auto":
         return settings
     # A graph has few nodes that train, and its network products that are sparse, in float32 in any case.
@@ -202,8 +226,25 @@ def _run(
     model: nn.Module,
     method: Method,
 ) -> Kept:
+    with ExitStack() as lock:
+        return _run_locked(source, data, settings, place, noted, model, method, lock)
+
+
+def _run_locked(
+    source: Source,
+    data: DataSet,
+    settings: TrainingSettings,
+    place: Place,
+    noted: Mapping[str, Any],
+    model: nn.Module,
+    method: Method,
+    lock: ExitStack,
+) -> Kept:
     team, folder, device = place.team, place.folder, place.device
-    settings = settle(settings, data, device)
+    chosen, settings = settings.batch_size, settle(settings, data, device)
+    assert not isinstance(settings.batch_size, str)
+    if chosen == AUTO and settings.batch_size and (line := explained(settings.batch_size, data.training_size)):
+        say(line)
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
@@ -215,13 +256,13 @@ def _run(
         nonlocal began_here, best
         if place.tensorboard:
             require_tensorboard()
-        if place.resume:
-            remove_leftovers(folder)
+        make_folder(folder)
+        lock.enter_context(locked(folder))  # of the leader's, which alone writes there
+        require_own_files(folder)
         if place.resume and is_begun(folder):
             last, best = load_last(folder, method.load, source, everything, buffers(model))
             return last
         require_unused(folder)
-        make_folder(folder)
         began_here = True
         start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
         for name in (LAST, BEST):
@@ -250,10 +291,10 @@ def _run(
             forget(folder)
         raise
     except KeyboardInterrupt as error:
-        raise Interrupted(
+        raise Stopped(
             folder,
-            expected=f"{settings.epochs} epochs",
-            found=f"{len(history)}",
+            error,
+            done=f"after {len(history)} of {settings.epochs} epochs",
             remedy=f"{BEST} holds the best so far; the same command with --resume goes on",
         ) from error
 
@@ -262,15 +303,25 @@ def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) 
     total = run.settings.epochs
     keeper = Keeper(run, history, best)
     events = Events(run.place.folder if run.place.tensorboard and run.team.leads else None, history)
+    log = Log(run.place.folder / LOG) if run.team.leads else None
     try:
-        with bar(run.name, run.steps * total, run.steps * len(history)) as running:
+        if log is not None and len(history) < total:
+            log.write(f"{run.name}: epochs {len(history) + 1} to {total}")
+        with bar(run.name, run.steps * total, run.steps * len(history), log) as running:
             for epoch in range(len(history), total):
-                words = f"epoch {epoch + 1}/{total}" + (f" best {keeper.best:.3f}" if history else "")
-                trained = _epoch(run, epoch, running, words)
+                begin = time.monotonic()
+                trained = _epoch(run, epoch, running, keeper.best if history else None)
                 require_finite_buffers(epoch, run.model)
-                measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
-                keeper.note(measured)
+                measured = {
+                    "epoch": epoch + 1,
+                    **trained,
+                    "validation_accuracy": _accuracy(run, run.validation),
+                    "rate": run.settings.rate((epoch + 1) / total) if run.stepper.learns else 0.0,
+                }
+                seconds = time.monotonic() - begin
+                keeper.note(measured, seconds)
                 events.add(measured)
+                running.tell(*of_epoch(measured, total, keeper.best, seconds))
     except (KeyboardInterrupt, SltpackError) as error:
         if history:
             keeper.write()
@@ -287,7 +338,7 @@ def _save_begun(run: Run) -> None:
         started.save(run.place.folder / BEST)
 
 
-def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
+def _epoch(run: Run, epoch: int, running: Bar, best: float | None) -> dict[str, float]:
     settings, steps, device = run.settings, run.steps, run.place.device
     # Every epoch has its own sources of chance, so that a run can go on from any of them.
     shuffled = np.random.default_rng([settings.seed_of("order"), 2, epoch]).permutation(len(run.train))
@@ -298,7 +349,7 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
         run.method.draw(settings.seed_of("score"), epoch)
         forget_statistics(run.model)
     losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
-    measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
+    measured, reported, looked = {"loss": math.inf, "train_accuracy": 0.0}, 0, time.monotonic()
     run.stepper.network.train()
     batches = run.train.training_batches(shuffled[: steps * run.batch_size], run.batch_size, chance, run.team.share)
     for step, (batch, labels) in enumerate(batches):
@@ -309,9 +360,11 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
         if done % _REPORT_EVERY == 0 or done == steps:
             measured = _measured(run, losses, right, done)
             require_finite(epoch, measured["loss"], run.method.parameters)
-            loss_so_far, accuracy_so_far = measured["loss"], measured["train_accuracy"]
-            running.advance(done - reported, f"{words} loss {loss_so_far:.3f} accuracy {accuracy_so_far:.3f}")
-            reported = done
+            running.advance(done - reported, *notes(epoch + 1, settings.epochs, measured, best))
+            reported, looked = done, time.monotonic()
+        elif time.monotonic() - looked > _SLOW:
+            running.advance(done - reported)
+            reported, looked = done, time.monotonic()
     return measured
 
 
@@ -349,7 +402,12 @@ def _finish(run: Run, test: Labelled) -> Kept:
     restore_buffers(run.model, best.buffers)
     run.method.restore(best)
     reached = _accuracy(run, test.to(run.place.device), note="test")
-    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
+    outputs = {}
+    if is_small(best.source.model):
+        with evaluating(run.model):
+            outputs[OUTPUTS] = list(predict_generated(run.model, best.source.model, best.facts().input))
+    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached, **outputs})
     if run.team.leads:
         tested.save(run.place.folder / BEST)
+        Log(run.place.folder / LOG).write(f"test accuracy {reached:.4f}, of epoch {best.metrics['epoch']}")
     return tested

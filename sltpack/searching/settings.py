@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import RequestError
 from ..format.records import SEED_LIMIT
+from .batches import AUTO, LARGEST
 from .presets import METHODS, OPTIMIZERS, PRECISIONS, THRESHOLDS
 
 _Check = tuple[str, bool, str]
@@ -20,7 +21,8 @@ class TrainingSettings:
 
     Attributes:
         epochs: passes over what is trained on.
-        batch_size: images or nodes in a step, over all processes; None takes all that train.
+        batch_size: images or nodes in a step, over all processes; None takes all that train, and "auto" chooses by how
+            many train (`sltpack.searching.batches`).
         learning_rate: the highest; it falls to 0 along a cosine, step by step.
         optimizer: "sgd", stochastic gradient descent, or "adamw".
         momentum: of stochastic gradient descent; AdamW's first beta.
@@ -39,7 +41,7 @@ class TrainingSettings:
     """
 
     epochs: int
-    batch_size: int | None = 128
+    batch_size: int | str | None = LARGEST
     learning_rate: float = 0.1
     optimizer: str = "sgd"
     momentum: float = 0.9
@@ -60,7 +62,7 @@ class TrainingSettings:
 
     def _checks(self) -> Iterable[_Check]:
         yield "epochs", self.epochs >= 1, "at least 1"
-        yield "batch-size", self.batch_size is None or self.batch_size >= 1, "at least 1"
+        yield "batch-size", _is_batch_size(self.batch_size), "at least 1"
         yield "learning-rate", 0 < self.learning_rate < math.inf, "a finite number above 0"
         yield "optimizer", self.optimizer in OPTIMIZERS, _either(OPTIMIZERS)
         yield "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1"
@@ -121,6 +123,10 @@ class Settings(TrainingSettings, _Sparsity):
         yield "method", self.method in METHODS, _either(METHODS)
         yield "threshold", self.threshold in THRESHOLDS, _either(THRESHOLDS)
         yield "score-seed", _is_seed(self.score_seed), "an integer in 0..2^64 - 1"
+
+
+def _is_batch_size(value: int | str | None) -> bool:
+    return value >= 1 if isinstance(value, int) else value in (None, AUTO)
 
 
 def _is_seed(value: Any) -> bool:

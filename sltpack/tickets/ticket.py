@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError, RequestError, damaged
+from ..errors import FormatError, MismatchError, RequestError, damaged
 from ..format.container import Container
 from ..format.records import (
     KEPT,
@@ -32,6 +32,7 @@ from ..supermask import codecs
 from ..supermask.bits import Bits
 from .buffers import StoredBuffers, store
 from .planes import LayerPlanes, starts_of
+from .preprocessing import Pictures, preprocess
 
 if TYPE_CHECKING:
     from torch import nn
@@ -376,6 +377,34 @@ class Ticket:
                 remedy="the file was not made by a correct writer, or this machine computes wrongly",
             )
 
+    def preprocess(self, images: Pictures) -> Pictures:
+        """Turn the bytes of pictures into the numbers that the network takes, exactly as `sltpack infer` does.
+
+            model, images = ticket.build(), numpy.zeros((5, 32, 32, 3), numpy.uint8)
+            scores = model(torch.from_numpy(ticket.preprocess(images)))
+
+        Args:
+            images: a NumPy array or a torch tensor, [n, height, width, channels], or [height, width, channels] for one
+                picture: uint8, or floating-point numbers from 0 to 1.
+
+        Returns:
+            float32 [n, channels, height, width], of the same library and on the same device.
+
+        Raises:
+            RequestError: the pictures have another type, shape or range.
+            MismatchError: the ticket does not say how pictures become numbers, or takes a graph.
+        """
+        if not isinstance(self.input, ImageInput):
+            raise MismatchError(
+                "ticket: input",
+                expected="how pictures become the network's input",
+                found="nothing" if self.input is None else "how a graph does",
+                remedy="feed the model as its maker did",
+            )
+        shape = self.source.model.arguments.get("input_shape")
+        size = (shape[1], shape[2]) if isinstance(shape, list) and len(shape) == 3 else None
+        return preprocess(images, self.input, size)
+
     def build(self, builder: str | None = None) -> nn.Module:
         """Make the running model; torch is imported now and not before.
 
@@ -387,9 +416,9 @@ class Ticket:
             A plain torch module in evaluation mode with the effective weights.
 
         Raises:
-            SltpackError: as `sltpack.inference.network.build`.
+            SltpackError: as `sltpack.models.building.build`.
         """
-        from ..inference.network import build
+        from ..models.building import build
 
         return build(self, builder)
 

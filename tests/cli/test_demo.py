@@ -39,7 +39,7 @@ def test_it_runs_without_a_network_and_keeps_its_files(tmp_path: Path) -> None:
     ]
     assert re.fullmatch(f"done in \\d+ s; the files are in {re.escape(str(kept))}", lines[-1])
     accuracy = re.search(r"digits.slt on digits \(test\): accuracy (0\.\d{4}),", ended.stdout)
-    assert accuracy is not None and accuracy[1] == load(kept / "digits.slt").about["test_accuracy"]
+    assert accuracy is not None and accuracy[1] == f"{load(kept / 'digits.slt').results[1].accuracy:.4f}"
     assert float(accuracy[1]) > 0.9
 
     again = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -11,6 +11,7 @@ from ... import data
 from ...data.dataset import DataSet
 from ...errors import RequestError
 from ...format import records as headers
+from ...searching.batches import AUTO
 from ...searching.origin import Origin, origin_of_search, origin_of_training
 from ...searching.request import noted
 from ...searching.settings import Settings, TrainingSettings
@@ -109,8 +110,9 @@ class Prepared:
     def alike(self) -> dict[str, Any]:
         """Gives what a checkpoint has to agree with to be of this run, by name; what is left to the run is left out."""
         settings = asdict(self.request.settings)
-        if settings["precision"] == "auto":
-            del settings["precision"]
+        for name in ("batch_size", "precision"):
+            if settings[name] == AUTO:
+                del settings[name]
         source = headers.source_parts(self.origin.counted())
         del source["layers"]  # whose thresholds follow from the rest
         return {**source, **settings, **self.noted}
