@@ -12,6 +12,7 @@ from sltpack import __version__
 from sltpack.errors import SltpackError, reason
 
 from . import demo, infer, info, pack, report, search, sweep, theory, train, unpack, verify
+from .flags import flags_of, spelled
 from .interrupts import imports_come_first
 
 
@@ -46,7 +47,7 @@ class Commands(click.Group):
         except KeyboardInterrupt as error:
             raise Failure("stopped by Ctrl-C", 130) from error
         except SltpackError as error:
-            raise Failure(str(error), error.exit_status) from error
+            raise Failure(spelled(error, flags_of(self.commands.values())), error.exit_status) from error
         except MemoryError as error:
             raise Failure(
                 "there is too little memory for this; close other programs or use a smaller model", 1

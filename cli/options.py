@@ -97,7 +97,7 @@ def model_option() -> Decorator[Any]:
 
 def data_option() -> Decorator[Any]:
     """The data to search or train on."""
-    return click.option("--data", "data_name", required=True, help=f"{DATA}.")
+    return click.option("--data", required=True, help=f"{DATA}.")
 
 
 def workers_option() -> Decorator[Any]:

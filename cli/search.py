@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sltpack.format.records import INITS, METHODS, SCALES
 from sltpack.searching import presets
+from sltpack.searching.request import SearchRequest
 
 from . import options, runs
-
-if TYPE_CHECKING:
-    from sltpack.searching.settings import Settings
 
 
 @click.command("search")
@@ -28,34 +25,12 @@ if TYPE_CHECKING:
     help="Sets all of the following up to --threshold, where they are not given; one of --freeze, --prune and --lock "
     "takes the place of all three, and another --init that of --scale.",
 )
-@click.option("--sparsity", type=float, help="k, the share of zero weights.")
-@click.option("--freeze", type=float, help="f, the share of frozen weights, placed around k.")
-@click.option(
-    "--prune", type=float, help="Instead of --freeze: p, the share pruned for good; 0 where only --lock is given."
-)
-@click.option(
-    "--lock", type=float, help="Instead of --freeze: l, the share locked for good; 0 where only --prune is given."
-)
-@click.option("--ratios", type=click.Choice(METHODS), help="How layers share the ratios.")
-@click.option("--init", type=click.Choice(INITS), help="The random weights.")
-@click.option(
-    "--scale",
-    type=click.Choice(SCALES),
-    help="Their scale; with another --init than the preset's, layer for skc and none for ku.",
-)
-@click.option(
-    "--method",
-    type=click.Choice(presets.METHODS),
-    help="Search by edge-popup, or take the best of random supermasks, one an epoch.",
-)
-@click.option(
-    "--threshold", type=click.Choice(presets.THRESHOLDS), help="One threshold for all layers, or one for each."
-)
-@runs.training_options()
-@click.option("--freeze-seed", type=runs.SEED, help="Of the freezing.")
-@click.option("--score-seed", type=runs.SEED, help="Of the scores' start, or of random supermasks.")
+@runs.request_options(SearchRequest, "ticket")
+@runs.recipe_option()
+@runs.request_options(SearchRequest, "budget", "steps", "seeds", "place")
+@runs.resume_option()
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
+def command(model: str, data: str, output: Path, as_json: bool, resume: bool, **chosen: Any) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
     A random part of the weights is frozen first, pruned or locked for good; only the rest is searched, by edge-popup
@@ -71,31 +46,8 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.searching.request import search_on
+    from sltpack.searching.performing import perform
 
-    settings, choices = settled(data_name, **chosen)
-    found = search_on(model, data_name, output, settings, **choices)
+    found = perform(SearchRequest.of(model, data, **chosen), output, resume=resume)
     what = f"{found.source.searched:,} of {found.source.size:,} weights searched"
     runs.print_run(found, output, as_json, what)
-
-
-def settled(data_name: str, preset: str, recipe: str, **chosen: Any) -> tuple[Settings, dict[str, Any]]:
-    """Works out what the options of a search stand for.
-
-    Args:
-        data_name: of the data.
-        preset: fills what was not chosen.
-        recipe: fills the budget where it was not chosen.
-        chosen: every other option by the name of its parameter, None where it was not given.
-
-    Returns:
-        The settings, and the other arguments of `search_on` by name.
-
-    Raises:
-        RequestError: a setting is out of its range.
-    """
-    from sltpack.searching.settings import Settings
-
-    chosen = presets.of_recipe(recipe, runs.recipe_kind("search", data_name), presets.of_preset(preset, chosen))
-    names = (*runs.TRAINING_SETTINGS, "sparsity", "method", "threshold", "score_seed")
-    return Settings(**{name: chosen.pop(name) for name in names}), chosen

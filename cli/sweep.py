@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,8 +14,6 @@ from . import options, search, train
 if TYPE_CHECKING:
     from sltpack.sweep.executors.local import Executor
     from sltpack.sweep.plan.files import Option
-    from sltpack.sweep.plan.points import Point
-    from sltpack.sweep.plan.requests import Request
     from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
@@ -132,7 +130,7 @@ def _sweep(plan: str, changes: list[tuple[str, str]]) -> Sweep:
     from sltpack.sweep.sweeps import sweep_of
 
     found = read(plan, _commands(), [(option, value_of(text)) for option, text in changes])
-    return sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
+    return sweep_of(found.where, points_of(found))
 
 
 def _executor(jobs: int, address: str | None) -> Executor:
@@ -204,30 +202,3 @@ def _range(kind: object) -> str:
     words = [] if least is None else [f"{'above' if getattr(kind, 'min_open', False) else 'of at least'} {least}"]
     words += [] if most is None else [f"{'below' if getattr(kind, 'max_open', False) else 'of at most'} {most}"]
     return " ".join(["", " and ".join(words)]) if words else ""
-
-
-def _request(where: str, point: Point) -> Request:
-    """Settles the options of a point as its command does."""
-    from sltpack.sweep.plan.requests import Request
-    from sltpack.sweep.sweeps import of_point
-
-    from .main import cli
-
-    for option, parameter in _parameters(point.command).items():
-        if parameter.required and option not in point.options:
-            raise RequestError(
-                f"{where}: {point.name}", expected=f"the option {option}", found="none", remedy="add it under [fixed]"
-            )
-    module = _COMMANDS[point.command]
-    words = [*point.words(), "--output=."]
-    # Below the group's: a command keeps what it has once worked out from its settings, such as the names of --help.
-    group = click.Context(cli, info_name="sltpack", **cli.context_settings)
-    with module.command.make_context(point.command, words, parent=group) as context:
-        told: dict[str, Any] = dict(context.params)
-    del told["output"], told["as_json"]
-    model, data_name = told.pop("model"), told.pop("data_name")
-    try:
-        settings, choices = module.settled(data_name, **told)
-    except SltpackError as error:
-        raise of_point(where, point, error) from error
-    return Request(point, model, data_name, settings, choices)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sltpack.format.records import INITS
-from sltpack.searching.presets import of_recipe
+from sltpack.searching.request import TrainRequest
 
 from . import options, runs
-
-if TYPE_CHECKING:
-    from sltpack.searching.settings import TrainingSettings
 
 
 @click.command("train")
 @options.model_option()
 @options.data_option()
 @options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt and metrics.jsonl.")
-@click.option("--init", type=click.Choice(INITS), default="ku", show_default=True, help="Where the weights begin.")
-@runs.training_options()
+@runs.request_options(TrainRequest, "start")
+@runs.recipe_option()
+@runs.request_options(TrainRequest, "budget", "steps", "seeds", "place")
+@runs.resume_option()
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
+def command(model: str, data: str, output: Path, as_json: bool, resume: bool, **chosen: Any) -> None:
     """Train the weights of a network: what a ticket is measured against.
 
     The same network, data, steps and checkpoints as in a search, but with all weights trained and none frozen. What
@@ -35,28 +33,7 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
       sltpack train --model conv6 --data cifar10 --recipe short -o runs/trained
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
-    from sltpack.searching.request import train_on
+    from sltpack.searching.performing import perform
 
-    settings, choices = settled(data_name, **chosen)
-    found = train_on(model, data_name, output, settings, **choices)
+    found = perform(TrainRequest.of(model, data, **chosen), output, resume=resume)
     runs.print_run(found, output, as_json, f"{found.source.size:,} weights trained")
-
-
-def settled(data_name: str, recipe: str, **chosen: Any) -> tuple[TrainingSettings, dict[str, Any]]:
-    """Works out what the options of weight training stand for.
-
-    Args:
-        data_name: of the data.
-        recipe: fills the budget where it was not chosen.
-        chosen: every other option by the name of its parameter, None where it was not given.
-
-    Returns:
-        The settings, and the other arguments of `train_on` by name.
-
-    Raises:
-        RequestError: a setting is out of its range.
-    """
-    from sltpack.searching.settings import TrainingSettings
-
-    chosen = of_recipe(recipe, runs.recipe_kind("train", data_name), chosen)
-    return TrainingSettings(**{name: chosen.pop(name) for name in runs.TRAINING_SETTINGS}), chosen

@@ -121,14 +121,14 @@ def _code_or_damage(path: Path) -> FormatError:
     )
 
 
-def is_plain(value: object) -> TypeGuard[torch.Tensor]:
-    """Tells whether a tensor is what it looks like: float32 numbers, each of them in the file."""
+def is_plain(value: object, dtype: torch.dtype = torch.float32) -> TypeGuard[torch.Tensor]:
+    """Tell whether a tensor is what it looks like: numbers of a type, each of them in the file."""
     return (
         type(value) in (torch.Tensor, nn.Parameter)
         and isinstance(value, torch.Tensor)
         and not value.is_nested
         and value.layout == torch.strided
-        and value.dtype == torch.float32
+        and value.dtype == dtype
         and value.device.type == "cpu"
         and not value.is_neg()
         and value.numel() * value.element_size() <= value.untyped_storage().nbytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from torch import nn
 
 from .. import data
 from ..checkpoints import reading as checkpoint_reader
-from ..checkpoints.records import TrainedNetwork
+from ..checkpoints.records import Kept
 from ..data.images.in_memory import Images
 from ..errors import MismatchError, require_positive
 from ..format.detection import Kind, kind_of
 from ..format.records import MAX_WEIGHTS, ModelSpec, Source
-from ..models import MODELS, describe, shapes, takes_graph, try_out
+from ..models import MODELS, AnyBuilder, describe, shapes, takes_graph, try_out
 from ..models import build as build_model
 from ..models.layers import assign, buffers, channels_last
 from ..tickets.ticket import Ticket, load, weights_digest
@@ -30,13 +31,20 @@ from .prediction import BATCH_SIZE, evaluating
 _CHECKPOINT = ".pt"
 
 
-def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") -> nn.Module:
-    """Makes the running model of a ticket; its regenerated weights are checked against the ticket's digest.
+def build(
+    ticket: Ticket | Kept | str | os.PathLike[str], model: AnyBuilder | None = None, where: object = "ticket"
+) -> nn.Module:
+    """Make the running model of a ticket; its regenerated weights are checked against the ticket's digest.
+
+    >>> import sltpack
+    >>> type(sltpack.build("conv6-cifar10")).__name__
+    'Sequential'
 
     Args:
-        ticket: the ticket.
-        builder: "package.module:function" where the model is not one of sltpack's; it has to be the one that the
-            ticket names.
+        ticket: the ticket, or a checkpoint, or the file of one of them, or the name of a ticket in the package.
+        model: what makes the model where it is not one of sltpack's: a module like the one that was searched, which
+            stays as it is; a function or class that makes one; or "package.module:function", which has to be the name
+            that the ticket has.
         where: what to name in an error.
 
     Returns:
@@ -47,19 +55,27 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
         MismatchError: the model has other layers or buffers than the ticket.
         FormatError: the regenerated weights are not the ones that the ticket was made with.
     """
+    if isinstance(ticket, str | os.PathLike):
+        return open_network(os.fspath(ticket), model).model
+    if isinstance(ticket, Kept):
+        return build_kept(ticket, model, where)
     spec = ticket.source.model
-    _require_layers(ticket.source, shapes(spec, builder, where), where)
+    _require_layers(ticket.source, shapes(spec, model, where), where)
     state = ticket.state()
     ticket.check(weights_digest(state[layer.parameter] for layer in ticket.source.layers), where)
     tensors = {name: torch.from_numpy(values) for name, values in state.items()}
-    return _filled(spec, tensors, ticket.buffers, builder, where)
+    return _filled(spec, tensors, ticket.buffers, model, where)
 
 
 def _filled(
-    spec: ModelSpec, state: Mapping[str, torch.Tensor], packed: Mapping[str, Any], builder: str | None, where: object
+    spec: ModelSpec,
+    state: Mapping[str, torch.Tensor],
+    packed: Mapping[str, Any],
+    builder: AnyBuilder | None,
+    where: object,
 ) -> nn.Module:
     """Builds a model and puts a state into it, whose buffers have to be the model's own."""
-    users = spec.name not in MODELS
+    users = spec.name not in MODELS or not isinstance(builder, str | None)
     # A model of the user's own may hold constants that no ticket has: only its builder can make them, in real memory.
     with nullcontext() if users else torch.device("meta"):
         model = build_model(spec, builder, where)
@@ -105,7 +121,7 @@ class Network:
         return known if len(known) == classes else ()
 
 
-def open_network(file: str | Path, builder: str | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
+def open_network(file: str | Path, builder: AnyBuilder | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
     """Makes the running model of a file.
 
     Args:
@@ -124,11 +140,8 @@ def open_network(file: str | Path, builder: str | None = None, max_weights: int 
     # A name in .pt of anything but a ticket is told what is wrong with it as a checkpoint.
     if kind is Kind.CHECKPOINT or (kind is not Kind.TICKET and str(file).endswith(_CHECKPOINT)):
         kept = checkpoint_reader.load_any(Path(file), max_weights)
-        if isinstance(kept, TrainedNetwork):
-            return Network(_trained(kept, builder, file), kept.source.model, kept.about())
-        ticket = kept.ticket()
-    else:
-        ticket = load(file, max_weights)
+        return Network(build_kept(kept, builder, file), kept.source.model, kept.about())
+    ticket = load(file, max_weights)
     return Network(build(ticket, builder, file), ticket.source.model, ticket.about)
 
 
@@ -138,7 +151,7 @@ def classify_files(
     *,
     batch_size: int = BATCH_SIZE,
     device: str = "auto",
-    builder: str | None = None,
+    builder: AnyBuilder | None = None,
     max_weights: int = MAX_WEIGHTS,
     likeliest: int = 3,
 ) -> list[tuple[Path, list[tuple[str, float]]]]:
@@ -187,7 +200,20 @@ def classify_files(
     return found
 
 
-def _trained(kept: TrainedNetwork, builder: str | None, where: object) -> nn.Module:
+def build_kept(kept: Kept, builder: AnyBuilder | None = None, where: object = "checkpoint") -> nn.Module:
+    """Make the running model of what a search or weight training kept.
+
+    Args:
+        kept: the checkpoint or the trained network.
+        builder: as for `build`.
+        where: what to name in an error.
+
+    Returns:
+        A plain torch module, as from `build`.
+
+    Raises:
+        SltpackError: as from `build`.
+    """
     spec = kept.source.model
     _require_layers(kept.source, shapes(spec, builder, where), where)
     return _filled(spec, kept.state(), kept.buffers, builder, where)

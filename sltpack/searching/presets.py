@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-METHODS = ("edge-popup", "random")
-"""How a supermask is found: by learning scores, or as the best of random ones, one an epoch."""
 THRESHOLDS = ("global", "layer")
 """Whether one threshold holds for the whole network or one for each layer."""
 OPTIMIZERS = ("sgd", "adamw")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,28 +12,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..checkpoints.records import Checkpoint, Kept, TrainedNetwork
+from ..checkpoints.reading import load_kind
+from ..checkpoints.records import KINDS, Checkpoint, Kept, TrainedNetwork
 from ..data.dataset import DataSet, Labelled
 from ..errors import OutputError, RequestError, SltpackError
 from ..files import make_folder
 from ..format import records as headers
-from ..format.records import Source
+from ..format.records import MAX_WEIGHTS, Source
 from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, predict
-from ..models import build, try_out
-from ..models.layers import buffers, channels_last, copied_buffers, count_batches, forget_statistics, restore_buffers
+from ..models import AnyBuilder, build, try_out
+from ..models.layers import buffers, channels_last, count_batches, restore_buffers
 from ..progress import Bar, bar
 from ..source.network import searched_kept
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .distributed.team import ALONE, Team
 from .events import Events, require_tensorboard
 from .keeper import Keeper
-from .methods.edge_popup import EdgePopup, first_scores
+from .methods.method import Method
+from .methods.table import METHODS
 from .methods.weight_training import WeightTraining
-from .run import Interrupted, Place, Run, steps_of
+from .run import Interrupted, Place, Run, go_back, state_of, steps_of
 from .run_folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
 from .settings import Settings, TrainingSettings
-from .steps import Method, make_stepper
+from .steps import make_stepper
 
 AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 
@@ -50,10 +52,11 @@ def search(
     *,
     device: torch.device,
     noted: Mapping[str, Any] | None = None,
-    builder: str | None = None,
+    builder: AnyBuilder | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     team: Team = ALONE,
+    on_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Checkpoint:
     """Searches a ticket.
 
@@ -69,6 +72,7 @@ def search(
         resume: whether to go on from the folder's last checkpoint, or begin where there is none.
         tensorboard: whether to write event files for TensorBoard too.
         team: the processes that share the work.
+        on_epoch: is called after each epoch with what it measured, in the first of the processes.
 
     Returns:
         The checkpoint of the best validation accuracy, with its test accuracy.
@@ -80,16 +84,16 @@ def search(
         SltpackError: the loss is no longer a number.
         Interrupted: by Ctrl-C; a usable checkpoint is left.
     """
-    model, popup = ready_search(source, data, settings, device, builder)
-    place = Place(folder, device, resume, tensorboard, team)
-    found = _run(source, data, settings, place, noted or {}, model, popup)
+    model, method = ready_search(source, data, settings, device, builder)
+    place = Place(folder, device, resume, tensorboard, team, on_epoch)
+    found = _run(data, settings, place, noted or {}, model, method)
     assert isinstance(found, Checkpoint)
     return found
 
 
 def ready_search(
-    source: Source, data: DataSet, settings: Settings, device: torch.device, builder: str | None
-) -> tuple[nn.Module, EdgePopup]:
+    source: Source, data: DataSet, settings: Settings, device: torch.device, builder: AnyBuilder | None
+) -> tuple[nn.Module, Method]:
     """Sets up what a search moves.
 
     Args:
@@ -105,10 +109,9 @@ def ready_search(
     Raises:
         SltpackError: the sparsity cannot be reached, or the data do not fit the model.
     """
-    kept = searched_kept(source, settings.sparsity)
+    searched_kept(source, settings.sparsity)  # or an error, before anything is built
     model = ready_model(source, data, device, builder)
-    scores = first_scores(source, settings.seed_of("score")).to(device)
-    return model, EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
+    return model, METHODS[settings.method].load()(model, source, settings, device)
 
 
 def train(
@@ -119,10 +122,11 @@ def train(
     *,
     device: torch.device,
     noted: Mapping[str, Any] | None = None,
-    builder: str | None = None,
+    builder: AnyBuilder | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     team: Team = ALONE,
+    on_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> TrainedNetwork:
     """Trains the weights of a source network, with all else as in a search.
 
@@ -137,6 +141,7 @@ def train(
         resume: whether to go on.
         tensorboard: whether to write event files.
         team: the processes that share the work.
+        on_epoch: is called after each epoch with what it measured, in the first of the processes.
 
     Returns:
         The network of the best validation accuracy, with its test accuracy.
@@ -145,14 +150,14 @@ def train(
         SltpackError: as `search`.
     """
     model = ready_model(source, data, device, builder)
-    training = WeightTraining(model, source)
-    place = Place(folder, device, resume, tensorboard, team)
-    found = _run(training.source, data, settings, place, noted or {}, model, training)
+    method = WeightTraining(model, source)
+    place = Place(folder, device, resume, tensorboard, team, on_epoch)
+    found = _run(data, settings, place, noted or {}, model, method)
     assert isinstance(found, TrainedNetwork)
     return found
 
 
-def ready_model(source: Source, data: DataSet, device: torch.device, builder: str | None) -> nn.Module:
+def ready_model(source: Source, data: DataSet, device: torch.device, builder: AnyBuilder | None) -> nn.Module:
     """Builds a model on its device, and makes sure that it can be searched on the data.
 
     Args:
@@ -194,7 +199,6 @@ def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySet
 
 
 def _run(
-    source: Source,
     data: DataSet,
     settings: TrainingSettings,
     place: Place,
@@ -202,7 +206,7 @@ def _run(
     model: nn.Module,
     method: Method,
 ) -> Kept:
-    team, folder, device = place.team, place.folder, place.device
+    team, folder, device, source = place.team, place.folder, place.device, method.source
     settings = settle(settings, data, device)
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
@@ -218,12 +222,12 @@ def _run(
         if place.resume:
             remove_leftovers(folder)
         if place.resume and is_begun(folder):
-            last, best = load_last(folder, method.load, source, everything, buffers(model))
+            last, best = load_last(folder, loader(method), source, everything, buffers(model))
             return last
         require_unused(folder)
         make_folder(folder)
         began_here = True
-        start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
+        start = state_of(method, model, everything, dict(_NOTHING_MEASURED), {})
         for name in (LAST, BEST):
             start.save(folder / name)
         return start
@@ -232,7 +236,7 @@ def _run(
     history = list(start.metrics["history"])
     try:
         restore_buffers(model, start.buffers)
-        memory = method.restore(start)
+        memory = go_back(method, start)
         seed = settings.seed_of("split")
         training, validation = (part.to(device) for part in data.of_training(seed))
         network = team.join(model, data.train.shape)
@@ -271,6 +275,8 @@ def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) 
                 measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
                 keeper.note(measured)
                 events.add(measured)
+                if run.place.on_epoch is not None and run.team.leads:
+                    run.place.on_epoch(measured)
     except (KeyboardInterrupt, SltpackError) as error:
         if history:
             keeper.write()
@@ -294,9 +300,7 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     chance = [settings.seed_of("augmentation"), 4, epoch]
     # sltpack draws nothing from torch; a model of the user's own, with dropout, may.
     torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch, run.team.share.index]).integers(2**63)))
-    if isinstance(run.method, EdgePopup) and not run.stepper.learns:
-        run.method.draw(settings.seed_of("score"), epoch)
-        forget_statistics(run.model)
+    run.method.begin_epoch(epoch)
     losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
     measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
     run.stepper.network.train()
@@ -312,6 +316,7 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
             loss_so_far, accuracy_so_far = measured["loss"], measured["train_accuracy"]
             running.advance(done - reported, f"{words} loss {loss_so_far:.3f} accuracy {accuracy_so_far:.3f}")
             reported = done
+    run.method.settle()
     return measured
 
 
@@ -330,6 +335,12 @@ def _accuracy(run: Run, part: Labelled, note: str | None = None) -> float:
     return int(run.team.sum(right)) / len(part)
 
 
+def loader(method: Method) -> Callable[[Path], Kept]:
+    """Return what reads a state of a method, and refuses other states."""
+    limit = max(method.source.size, MAX_WEIGHTS)
+    return lambda path: load_kind(path, KINDS[method.holds], limit)
+
+
 def _require_share(team: Team, batch_size: int | None, count: int) -> None:
     size = min(batch_size or count, count)
     if size % team.share.count:
@@ -343,11 +354,12 @@ def _require_share(team: Team, batch_size: int | None, count: int) -> None:
 
 def _finish(run: Run, test: Labelled) -> Kept:
     """Looks at the test part with the best state, once."""
-    best = run.team.from_leader(lambda: run.method.load(run.place.folder / BEST))
+    best = run.team.from_leader(lambda: loader(run.method)(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:
         return best
     restore_buffers(run.model, best.buffers)
-    run.method.restore(best)
+    go_back(run.method, best)
+    run.method.settle()
     reached = _accuracy(run, test.to(run.place.device), note="test")
     tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
     if run.team.leads:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,6 @@ from ..source import freezing, initializers
 from ..source.streams import FREEZING, Stream, pieces
 from ..supermask import codecs
 from ..supermask.bits import Supermask
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
@@ -131,11 +128,11 @@ class Ticket:
         header = Header(self.source, name, self.weights_sha256, {**self.about, **told})
         return Container(header, data, buffers)
 
-    def freezing_mask(self, index: int, rows: slice = slice(None)) -> NDArray[np.int8]:
+    def freezing_mask(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.int8]:
         """Regenerates the ternary freezing mask of a layer.
 
         Args:
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
             rows: which of its output rows; a slice without a step.
 
         Returns:
@@ -144,15 +141,16 @@ class Ticket:
         Raises:
             RequestError: there is no such layer, or the slice has a step.
         """
+        index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
         values = freezing.mask(self.source.seeds.freezing, index, layer, start, stop)
         return values.reshape(-1, *layer.shape[1:])
 
-    def source_weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
+    def source_weights(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Regenerates the random weights of a layer, none of them removed.
 
         Args:
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
             rows: which of its output rows; a slice without a step.
 
         Returns:
@@ -161,6 +159,7 @@ class Ticket:
         Raises:
             RequestError: there is no such layer, or the slice has a step.
         """
+        index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
         step = initializers.step_of(self.source, index)
         values = np.empty(stop - start, np.float32)
@@ -169,23 +168,24 @@ class Ticket:
             np.multiply(drawn, step, out=values[first - start : last - start])
         return values.reshape(-1, *layer.shape[1:])
 
-    def supermask_bits(self, index: int) -> NDArray[np.bool_]:
+    def supermask_bits(self, index: int | str) -> NDArray[np.bool_]:
         """Gives a layer's part of the supermask: bool [searched positions], in ascending order.
 
         Raises:
             RequestError: there is no such layer.
         """
+        index = self.number_of(index)
         layer, start = self._layer(index), self._starts[index]
         return self.supermask.read(start, start + layer.searched)
 
-    def weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
+    def weights(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Regenerates the effective weights of a layer: zero, +0.0, where the ticket has none.
 
         For rows in the middle of a layer, the freezing keys before them are drawn too, to count the searched
         positions there; no other layer is touched.
 
         Args:
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
             rows: which of its output rows; a slice without a step.
 
         Returns:
@@ -195,6 +195,7 @@ class Ticket:
             RequestError: there is no such layer, or the slice has a step.
             FormatError: the thresholds lead to other counts than the layer table has.
         """
+        index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
         step = initializers.step_of(self.source, index)
         values = np.empty(stop - start, np.float32)
@@ -243,22 +244,25 @@ class Ticket:
                 remedy="the file was not made by a correct writer, or this machine computes wrongly",
             )
 
-    def build(self, builder: str | None = None) -> nn.Module:
-        """Makes the running model; torch is imported now and not before.
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The rows of its layers, in order: name, shape, thresholds and counts."""
+        return self.source.layers
 
-        Args:
-            builder: "package.module:function" where the model is not one of sltpack's; it has to be the one that the
-                ticket names.
-
-        Returns:
-            A plain torch module in evaluation mode with the effective weights.
+    def number_of(self, layer: int | str) -> int:
+        """Return the number of a layer, from 0, given that or its name.
 
         Raises:
-            SltpackError: as `sltpack.inference.network.build`.
+            RequestError: there is no layer of that name.
         """
-        from ..inference.network import build
-
-        return build(self, builder)
+        if not isinstance(layer, str):
+            return layer
+        names = [row.name for row in self.layers]
+        if layer not in names:
+            raise RequestError(
+                f"layer {layer}", expected=", ".join(names), found="none of that name", remedy="choose one"
+            )
+        return names.index(layer)
 
     def _layer(self, index: int) -> Layer:
         layers = self.source.layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import sltpack
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet, split
@@ -25,8 +26,7 @@ from sltpack.inference.prediction import accuracy, predict
 from sltpack.models.layers import forget_statistics
 from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
-from sltpack.searching.methods.edge_popup import first_scores
-from sltpack.searching.request import search_on
+from sltpack.searching.methods.search_method import kaiming_normal
 from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import BEST, LAST, METRICS
 from sltpack.searching.runner import search
@@ -55,7 +55,9 @@ def stopping_after(calls: int) -> Callable[..., torch.Tensor]:
 @pytest.mark.parametrize(("init", "precision"), [("skc", "float32"), ("ku", "float32"), ("skc", "bfloat16")])
 def test_a_search_finds_what_chance_does_not(tmp_path: Path, init: str, precision: str) -> None:
     settings = Settings(sparsity=0.5, epochs=4, batch_size=32, precision=precision)
-    found = search_on("conv2", "digits", tmp_path / "run", settings, freeze=0.5, init=init, width=0.25)
+    found = sltpack.search(
+        "conv2", "digits", folder=tmp_path / "run", **asdict(settings), freeze=0.5, init=init, width=0.25
+    )
     assert found.metrics["test_accuracy"] > 0.5
     history = found.metrics["history"]
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
@@ -237,8 +239,8 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
     with pytest.raises(Interrupted):
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     begun = checkpoint_reader.load(tmp_path / BEST)
-    assert not torch.equal(begun.scores, first_scores(small_source(), SETTINGS.seed))
-    assert torch.equal(checkpoint_reader.load(tmp_path / LAST).scores, first_scores(small_source(), SETTINGS.seed))
+    assert not torch.equal(begun.scores, kaiming_normal(small_source(), SETTINGS.seed))
+    assert torch.equal(checkpoint_reader.load(tmp_path / LAST).scores, kaiming_normal(small_source(), SETTINGS.seed))
 
 
 def test_a_kill_between_the_first_two_checkpoints(
@@ -474,7 +476,7 @@ def test_builders_that_give_no_usable_model(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        search_on(f"{name}:build", "digits", tmp_path / "run", SETTINGS)
+        sltpack.search(f"{name}:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
     assert str(caught.value) == (
         f"model {name}:build: expected a builder that makes the same finite model each time, found {found}; mend the builder"
     )
@@ -488,7 +490,7 @@ def test_layers_that_a_file_could_not_name(tmp_path: Path, monkeypatch: pytest.M
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        search_on("spaced_model:build", "digits", tmp_path / "run", SETTINGS)
+        sltpack.search("spaced_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
     assert str(caught.value) == (
         "layer the last: expected a name of 1 to 256 characters without spaces, found 'the last'; rename the layer in the "
         "model"
@@ -549,7 +551,7 @@ def test_settings_out_of_range(change: dict[str, Any], message: str) -> None:
 )
 def test_calls_from_python_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        search_on("conv2", "digits", str(tmp_path / "run"), SETTINGS, **options)
+        sltpack.search("conv2", "digits", folder=str(tmp_path / "run"), **asdict(SETTINGS), **options)
     assert str(caught.value) == message
     assert not (tmp_path / "run").exists()
 
@@ -580,9 +582,11 @@ def test_a_layer_that_the_model_does_not_use(tmp_path: Path, monkeypatch: pytest
         "def build(width, classes, input_shape):\n    return Idle(classes)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = search_on("idle_model:build", "digits", tmp_path / "run", replace(SETTINGS, weight_decay=0.0))
+    found = sltpack.search(
+        "idle_model:build", "digits", folder=tmp_path / "run", **asdict(replace(SETTINGS, weight_decay=0.0))
+    )
     idle, _ = found.scores.split([layer.searched for layer in found.source.layers])
-    assert torch.equal(idle, first_scores(found.source, 0)[: len(idle)])
+    assert torch.equal(idle, kaiming_normal(found.source, 0)[: len(idle)])
 
 
 def test_a_batch_too_small_for_random_supermasks_too(
