@@ -84,6 +84,15 @@ class Option:
         )
         return all(limits)
 
+    def require(self, name: str, value: object) -> None:
+        """Make sure that a value is one that the option can have; None stands for what is left open.
+
+        Raises:
+            OptionError: it is not; the error names the option.
+        """
+        if value is not None and not self.fits(value):
+            raise OptionError(name, expected=self.expected, found=f"{value}", remedy="choose another")
+
 
 def option(help: str, group: str, kind: type = str, *, default: Any = MISSING, **more: Any) -> Any:
     """Make a field of a request that says what it is, as `Option` does."""
@@ -114,6 +123,4 @@ def require_fitting(request: Any) -> None:
         OptionError: one has not; the error names the field.
     """
     for name, known in options_of(request).items():
-        value = getattr(request, name)
-        if value is not None and not known.fits(value):
-            raise OptionError(name, expected=known.expected, found=f"{value}", remedy="choose another")
+        known.require(name, getattr(request, name))

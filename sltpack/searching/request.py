@@ -39,7 +39,7 @@ class RunRequest(TrainingSettings):
 
     model: str
     data: str
-    width: float = option("Factor of the model's channels.", "seeds", float, default=1.0, above=0, most=1024)
+    width: float = option("Factor of the model's channels.", "steps", float, default=1.0, above=0, most=1024)
     weight_seed: int | None = seed_option("Of the random weights.")
     data_dir: str | None = option(
         "The folder of the data set; otherwise the user's cache folder, with a download where it is not there. "
@@ -91,16 +91,22 @@ class RunRequest(TrainingSettings):
         """
         _require_one_of("recipe", recipe, RECIPES)
         known = options_of(cls)
-        for name in given:
+        given = {name: _plain(value) for name, value in given.items()}
+        for name, value in given.items():
             if name not in known:
                 raise OptionError(
                     name, expected=f"an option of a {cls.command}", found="none of that name", remedy="check its name"
                 )
+            known[name].require(name, value)
         from ..data import is_graph
 
         filled = of_recipe(recipe, "graph" if is_graph(data) else cls.command, given)
-        chosen = {name: value for name, value in filled.items() if value is not None or name == "batch_size"}
-        return cls(model=model, data=data, **{name: _plain(known[name].kind, value) for name, value in chosen.items()})
+        chosen: dict[str, Any] = {
+            name: float(value) if known[name].kind is float and value is not None else value
+            for name, value in filled.items()
+            if value is not None or name == "batch_size"
+        }
+        return cls(model=model, data=data, **chosen)
 
     @property
     def settings(self) -> TrainingSettings:
@@ -247,11 +253,9 @@ def from_json(told: Mapping[str, Any]) -> AnyRequest:
     return REQUESTS[values.pop("command")](**values)
 
 
-def _plain(kind: type, value: Any) -> Any:
-    """Return a value as JSON would give it back: a path as a text, a whole number as the float that it stands for."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return float(value) if kind is float and type(value) is int else value
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would give it back: a path as a text."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _require_one_of(name: str, value: object, known: Mapping[str, object]) -> None:
