@@ -78,7 +78,7 @@ def test_the_ticket_runs_again_given_the_module(found: sltpack.Checkpoint, tmp_p
         assert torch.equal(network.get_parameter("conv1.weight"), torch.from_numpy(ticket.weights("conv1")))
     assert sltpack.evaluate(ticket, (images, labels), model=Net()).accuracy > 0.9
     assert sltpack.evaluate(tmp_path / "own.slt", Pairs(images, labels), model=Net).accuracy > 0.9
-    with pytest.raises(SltpackError, match="model tests.test_face:Net: expected"):
+    with pytest.raises(SltpackError, match=r"model tests\.test_face:Net: expected"):
         sltpack.build(ticket)
 
 

@@ -114,8 +114,8 @@ def test_a_run_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_what_stops_the_iterator_stops_the_runs(tmp_path: Path) -> None:
-    begin = time.monotonic()
     running = Local(2).run([task(tmp_path, "a", "nonsense"), task(tmp_path, "b")], lambda _: None)
     next(running)
+    begin = time.monotonic()
     running.close()
     assert time.monotonic() - begin < 25
