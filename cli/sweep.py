@@ -9,7 +9,7 @@ import click
 
 from sltpack.errors import RequestError, SltpackError, one_line
 
-from . import options, search, train
+from . import options, runs, search, train
 
 if TYPE_CHECKING:
     from sltpack.sweep.executors.local import Executor
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
-_OF_THE_SWEEP = ("output", "resume", "json", "help")
+_OF_THE_SWEEP = ("output", "resume", "dry-run", "quiet", "log-every", "json", "help")
 """Options that a sweep gives its runs itself."""
 
 
@@ -54,6 +54,7 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
     callback=_change,
     help="What an option is instead of what the plan says; [1, 2] becomes an axis. Can be given more than once.",
 )
+@runs.display_options()
 @options.json_option()
 def command(
     plans: tuple[str, ...],
@@ -62,6 +63,8 @@ def command(
     address: str | None,
     dry_run: bool,
     changes: list[tuple[str, str]],
+    quiet: bool,
+    log_every: float,
     as_json: bool,
 ) -> None:
     """Make every run of a plan: searches and trainings over whole ranges of their options.
@@ -80,12 +83,25 @@ def command(
       sltpack sweep mine.toml -o /shared/runs/mine --ray auto
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
+    if output is None and not dry_run:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    with runs.shown(quiet, log_every):
+        _sweep_all(plans, output, jobs, address, dry_run, changes, as_json)
+
+
+def _sweep_all(
+    plans: tuple[str, ...],
+    output: Path | None,
+    jobs: int,
+    address: str | None,
+    dry_run: bool,
+    changes: list[tuple[str, str]],
+    as_json: bool,
+) -> None:
     from sltpack.sweep.sweeps import Stopped
 
     from .output_sweep import show_costs, show_runs
 
-    if output is None and not dry_run:
-        raise click.UsageError("Missing option '-o' / '--output'.")
     executor = _executor(jobs, address)
     folders = _folders(plans, output)
     sweeps = [_sweep(plan, changes) for plan in plans]

@@ -70,8 +70,6 @@ class RunRequest(TrainingSettings):
 
     command: ClassVar[str]
     """The command that it is of."""
-    recorded: ClassVar[type[TrainingSettings]]
-    """The settings in it that the result depends on, and that a checkpoint records."""
 
     @classmethod
     def of(cls: type[Own], model: str, data: str, *, recipe: str = DEFAULT_RECIPE, **given: Any) -> Own:
@@ -111,7 +109,7 @@ class RunRequest(TrainingSettings):
     @property
     def settings(self) -> TrainingSettings:
         """What of it the checkpoints record."""
-        return self.recorded(**{own.name: getattr(self, own.name) for own in fields(self.recorded)})
+        return TrainingSettings(**{own.name: getattr(self, own.name) for own in fields(TrainingSettings)})
 
     @property
     def seeds(self) -> Seeds:
@@ -179,7 +177,6 @@ class SearchRequest(Settings, Freezing, RunRequest):
     freeze_seed: int | None = seed_option("Of the freezing.")
 
     command = "search"
-    recorded = Settings
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -208,6 +205,11 @@ class SearchRequest(Settings, Freezing, RunRequest):
         return super().of(model, data, recipe=recipe, **of_preset(preset, given))
 
     @property
+    def settings(self) -> Settings:
+        """What of it the checkpoints record."""
+        return Settings(**{own.name: getattr(self, own.name) for own in fields(Settings)})
+
+    @property
     def seeds(self) -> Seeds:
         """Those of the source network."""
         return Seeds(self.seed_of("weight"), self.seed_of("freeze"))
@@ -232,7 +234,6 @@ class TrainRequest(RunRequest):
     init: str = option("Where the weights begin.", "start", choices=INITS, default="ku")
 
     command = "train"
-    recorded = TrainingSettings
     scale: ClassVar[str] = "none"
 
     def placed(self) -> Ratios:

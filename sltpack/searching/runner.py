@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,8 +23,8 @@ from ..format.records import MAX_WEIGHTS, Source
 from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, predict
 from ..models import AnyBuilder, build, try_out
-from ..models.layers import buffers, channels_last, count_batches, restore_buffers
-from ..progress import Bar, bar
+from ..models.layers import buffers, channels_last, count_batches, restore_buffers, searchable
+from ..progress import Bar, Log, bar
 from ..source.network import searched_kept
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .distributed.team import ALONE, Team
@@ -32,8 +33,9 @@ from .keeper import Keeper
 from .methods.method import Method
 from .methods.table import METHODS
 from .methods.weight_training import WeightTraining
+from .reporting import notes, of_epoch
 from .run import Interrupted, Place, Run, go_back, state_of, steps_of
-from .run_folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
+from .run_folder import BEST, LAST, LOG, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
 from .settings import Settings, TrainingSettings
 from .steps import make_stepper
 
@@ -42,6 +44,8 @@ AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
+_SLOW = 1.0
+"""Seconds after which steps are counted without such a look."""
 
 
 def search(
@@ -175,6 +179,10 @@ def ready_model(source: Source, data: DataSet, device: torch.device, builder: An
     require_fitting(source, data)
     model = build(source.model, builder)
     require_real(model, source)
+    for weight in searchable(model).values():
+        weight.requires_grad_(
+            True
+        )  # whatever its builder said: published code draws weights that are not to be trained
     model = channels_last(model.to(device))
     try_out(model, source.model)
     return model
@@ -266,15 +274,25 @@ def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) 
     total = run.settings.epochs
     keeper = Keeper(run, history, best)
     events = Events(run.place.folder if run.place.tensorboard and run.team.leads else None, history)
+    log = Log(run.place.folder / LOG) if run.team.leads else None
     try:
-        with bar(run.name, run.steps * total, run.steps * len(history)) as running:
+        if log is not None and len(history) < total:
+            log.write(f"{run.name}: epochs {len(history) + 1} to {total}")
+        with bar(run.name, run.steps * total, run.steps * len(history), log) as running:
             for epoch in range(len(history), total):
-                words = f"epoch {epoch + 1}/{total}" + (f" best {keeper.best:.3f}" if history else "")
-                trained = _epoch(run, epoch, running, words)
+                begin = time.monotonic()
+                trained = _epoch(run, epoch, running, keeper.best if history else None)
                 require_finite_buffers(epoch, run.model)
-                measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
-                keeper.note(measured)
+                measured = {
+                    "epoch": epoch + 1,
+                    **trained,
+                    "validation_accuracy": _accuracy(run, run.validation),
+                    "rate": run.settings.rate((epoch + 1) / total) if run.method.learns else 0.0,
+                }
+                seconds = time.monotonic() - begin
+                keeper.note(measured, seconds)
                 events.add(measured)
+                running.tell(*of_epoch(measured, total, keeper.best, seconds))
                 if run.place.on_epoch is not None and run.team.leads:
                     run.place.on_epoch(measured)
     except (KeyboardInterrupt, SltpackError) as error:
@@ -293,7 +311,7 @@ def _save_begun(run: Run) -> None:
         started.save(run.place.folder / BEST)
 
 
-def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
+def _epoch(run: Run, epoch: int, running: Bar, best: float | None) -> dict[str, float]:
     settings, steps, device = run.settings, run.steps, run.place.device
     # Every epoch has its own sources of chance, so that a run can go on from any of them.
     shuffled = np.random.default_rng([settings.seed_of("order"), 2, epoch]).permutation(len(run.train))
@@ -302,7 +320,7 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
     torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch, run.team.share.index]).integers(2**63)))
     run.method.begin_epoch(epoch)
     losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
-    measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
+    measured, reported, looked = {"loss": math.inf, "train_accuracy": 0.0}, 0, time.monotonic()
     run.stepper.network.train()
     batches = run.train.training_batches(shuffled[: steps * run.batch_size], run.batch_size, chance, run.team.share)
     for step, (batch, labels) in enumerate(batches):
@@ -313,9 +331,11 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
         if done % _REPORT_EVERY == 0 or done == steps:
             measured = _measured(run, losses, right, done)
             require_finite(epoch, measured["loss"], run.method.parameters)
-            loss_so_far, accuracy_so_far = measured["loss"], measured["train_accuracy"]
-            running.advance(done - reported, f"{words} loss {loss_so_far:.3f} accuracy {accuracy_so_far:.3f}")
-            reported = done
+            running.advance(done - reported, *notes(epoch + 1, settings.epochs, measured, best))
+            reported, looked = done, time.monotonic()
+        elif time.monotonic() - looked > _SLOW:
+            running.advance(done - reported)
+            reported, looked = done, time.monotonic()
     run.method.settle()
     return measured
 
@@ -364,4 +384,5 @@ def _finish(run: Run, test: Labelled) -> Kept:
     tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
     if run.team.leads:
         tested.save(run.place.folder / BEST)
+        Log(run.place.folder / LOG).write(f"test accuracy {reached:.4f}, of epoch {best.metrics['epoch']}")
     return tested

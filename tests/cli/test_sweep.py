@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +23,7 @@ from sltpack.checkpoints.records import Checkpoint, TrainedNetwork
 from sltpack.format import container
 from sltpack.searching.run_folder import BEST, LAST, METRICS
 from sltpack.sweep.executors import local as executors
+from sltpack.sweep.executors import worker
 from sltpack.sweep.executors.local import Outcome, Task
 from sltpack.sweep.plan import bundled as plans
 from sltpack_cli import sweep as command
@@ -67,9 +66,7 @@ class Inline(executors.Local):
             Inline.begun.append(task.point.name)
             fault = None
             try:
-                for words in task.commands():
-                    with redirect_stdout(io.StringIO()):
-                        cli.main(words, prog_name="sltpack", standalone_mode=False)
+                worker.run(task.request, task.folder)
             except Exception as error:
                 fault = str(error)
             yield Outcome(task, fault)

@@ -21,6 +21,7 @@ from ...checkpoints.packing import pack
 from ...checkpoints.results import TICKET
 from ...errors import SltpackError
 from ...files import make_folder
+from ...progress import Display, displaying
 from ...searching.performing import perform
 from ...searching.request import AnyRequest, SearchRequest, from_json
 from ...searching.run_folder import BEST
@@ -62,7 +63,8 @@ def run(request: AnyRequest, folder: Path) -> None:
     Raises:
         SltpackError: as `perform` and `pack`.
     """
-    perform(request, folder, resume=True)
+    with displaying(Display(quiet=True)):  # what it would show goes into its log
+        perform(request, folder, resume=True)
     if isinstance(request, SearchRequest):
         pack(folder / BEST, folder / TICKET, force=True, max_weights=request.max_weights)
 

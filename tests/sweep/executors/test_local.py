@@ -54,6 +54,16 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     assert ended == {"a": None, "c": None}
 
 
+def test_a_run_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "numpy", "types", "json", "click"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')")
+    for name in ("sltpack", "sltpack_cli"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported from the working folder')")
+    monkeypatch.chdir(tmp_path)
+    assert [outcome.fault for outcome in Local().run([task(tmp_path, "a")], lambda _: None)] == [None]
+
+
 def test_the_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert "OMP_NUM_THREADS" not in Local(1).environment()
