@@ -38,20 +38,18 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
     found = account(ticket)
     if as_json:
         values = parts(ticket.header)
-        named = {key: values[key] for key in ("version", "model", "init", "scale", "seeds", "ratios", "codec", "about")}
+        named = {key: values[key] for key in values if key not in ("layers", "buffers", "weights_sha256")}
         click.echo(json.dumps({**asdict(found), "sparsity": found.sparsity, **named}))
         return
 
     from rich.text import Text
 
-    from .output import console, layer_table, parts_chart, weights_chart
+    from .output import console, described, layer_table, parts_chart, weights_chart
 
     source, out = ticket.header.source, console()
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
     out.print(Text.assemble((one_line(file), "bold"), one_line(f"  {source.model.name} ({arguments})")))
-    about = ", ".join(
-        f"{key} {value}" for key, value in ticket.header.about.items() if key not in ("buffers", "classes")
-    )
+    about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items())
     if about:
         out.print(Text(one_line(about)))
     out.print()
@@ -72,11 +70,8 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
         f"freezing {frozen / found.weights:.4f} = "
         f"pruning {found.pruned / found.weights:.4f} + locking {found.locked / found.weights:.4f}"
     )
-    seeds = source.seeds
-    out.print(
-        f"{source.init.upper()}, scale {source.scale}, {source.ratios.method.upper()} ratios, "
-        f"seeds {seeds.weights} (weights) and {seeds.freezing} (freezing), codec {ticket.header.codec}"
-    )
+    for line in described(ticket):
+        out.print(Text(one_line(line)))
     if layers:
         out.print()
         out.print(layer_table(found))

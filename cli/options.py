@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from sltpack.format.records import MAX_WEIGHTS
+from sltpack.limits import MEMORY
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
@@ -45,6 +46,16 @@ def max_weights_option() -> Decorator[Any]:
         default=MAX_WEIGHTS,
         show_default=True,
         help="The most weights that the network may have.",
+    )
+
+
+def max_memory_option() -> Decorator[Any]:
+    """The limits on the memory of pictures and networks."""
+    return click.option(
+        "--max-memory",
+        type=click.IntRange(min=1),
+        help="Bytes of memory that a picture, all pictures together, or a network on one image may take; otherwise "
+        f"{MEMORY.picture >> 30}, {MEMORY.pictures >> 30} and {MEMORY.activations >> 30} GiB.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, JustifyMethod
@@ -13,6 +13,8 @@ from rich.text import Text
 
 from sltpack.errors import one_line
 from sltpack.format.accounting import Account
+from sltpack.format.container import Container
+from sltpack.format.records import NO_INIT, input_parts, known_parts
 
 if TYPE_CHECKING:
     from sltpack.theory import Curve
@@ -87,6 +89,30 @@ def weights_chart(account: Account) -> Table:
         share = count / account.weights
         chart.add_row(name, f"{count:,}", f"{100 * share:.1f} %", Text(bar(share), colour))
     return chart
+
+
+def described(container: Container) -> list[str]:
+    """Says where a ticket's weights come from, how it is fed and what was measured.
+
+    Args:
+        container: the file.
+
+    Returns:
+        A line for each; none where nothing is known.
+    """
+    header, source = container.header, container.header.source
+    seeds = source.seeds
+    drawn = "no random weights" if source.init == NO_INIT else f"{source.init.upper()}, seed {seeds.weights}"
+    lines = [
+        f"{container.origin}: {drawn}, scale {source.scale}; "
+        f"freezing by {source.ratios.method.upper()} ratios, seed {seeds.freezing}; codec {header.codec}"
+    ]
+    if header.input is not None:
+        lines.append(_listed("input", input_parts(header.input)))
+    if header.classes:
+        lines.append(f"{len(header.classes)} classes: {', '.join(header.classes)}")
+    lines += [_listed("result", known_parts(result)) for result in header.results]
+    return lines
 
 
 def layer_table(account: Account) -> Table:
@@ -168,6 +194,15 @@ def bar(share: float) -> str:
     eighths = max(round(share * BAR_CELLS * 8), 1 if share else 0)
     drawn = _FULL * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
     return drawn if _writes_blocks() else "#" * len(drawn)
+
+
+def _listed(name: str, values: Mapping[str, object]) -> str:
+    return f"{name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in values.items())
+
+
+def _plain(value: object) -> str:
+    numbers = value if isinstance(value, list) else [value]
+    return " ".join(f"{number:.4g}" if isinstance(number, float) else f"{number}" for number in numbers)
 
 
 def _writes_blocks() -> bool:

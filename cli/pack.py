@@ -17,10 +17,10 @@ from . import options
 @options.output_option("The .slt file to write.")
 @click.option(
     "--buffers",
-    type=click.Choice(["f32", "f16"]),
+    type=click.Choice(["f32", "f16", "q8"]),
     default="f32",
     show_default=True,
-    help="How BatchNorm's statistics are kept; f16 halves them.",
+    help="How BatchNorm's statistics are written: 32, 16 or 8 bits for each mean and each variance.",
 )
 @click.option(
     "--codec",
@@ -29,11 +29,23 @@ from . import options
     show_default=True,
     help="How the supermask is written: one bit each, by the layers' densities, or whichever is smaller.",
 )
+@click.option(
+    "--model",
+    "builder",
+    help="package.module:builder of the search's own model; its code is run, to write what it predicts.",
+)
 @options.force_option()
 @options.json_option()
 @options.max_weights_option()
 def command(
-    checkpoint: Path, output: Path, buffers: str, codec: str, force: bool, as_json: bool, max_weights: int
+    checkpoint: Path,
+    output: Path,
+    buffers: str,
+    codec: str,
+    builder: str | None,
+    force: bool,
+    as_json: bool,
+    max_weights: int,
 ) -> None:
     """Pack a search's checkpoint into a .slt file.
 
@@ -49,7 +61,9 @@ def command(
 
     from .output import print_parts
 
-    packed = pack(checkpoint, output, half_buffers=buffers == "f16", codec=codec, force=force, max_weights=max_weights)
+    packed = pack(
+        checkpoint, output, buffers=buffers, codec=codec, force=force, builder=builder, max_weights=max_weights
+    )
     file = packed.account
     if as_json:
         told = {"file": str(output), "file_bits": file.file_bits, "parts": file.parts, "validated": packed.validated}

@@ -4,39 +4,68 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from sltpack.errors import FormatError, one_line
+from sltpack.errors import FormatError, MismatchError, one_line
 
 from . import options
+
+_GENERATED = 32
 
 
 @click.command("verify")
 @options.ticket_argument()
+@click.option(
+    "--run",
+    "runs",
+    is_flag=True,
+    help="Also build the network, and compare the classes that it predicts on generated inputs with those in the file.",
+)
+@click.option(
+    "--model", "builder", help="With --run: package.module:builder of the ticket's own model; its code is run."
+)
 @options.json_option()
 @options.max_weights_option()
 @click.pass_context
-def command(context: click.Context, file: str, as_json: bool, max_weights: int) -> None:
+def command(
+    context: click.Context, file: str, runs: bool, builder: str | None, as_json: bool, max_weights: int
+) -> None:
     """Check both digests of a ticket: of the file, and of the weights regenerated from it.
 
-    The exit status is 0 where both hold and 1 where one does not; --json then prints "ok": false and the error.
+    The exit status is 0 where both hold and 1 where one does not; --json then prints "ok": false and the error. With
+    --run it is 1, too, where the network does not predict what it did when the file was made, as after a change of a
+    model's code: at least 30 of 32 classes must be the same.
 
     \b
     Examples:
       sltpack verify model.slt
       sltpack verify conv6-cifar10 && echo fine
+      sltpack verify conv6-cifar10 --run
+      sltpack verify own.slt --run --model package.module:builder
     """
-    from sltpack.checkpoints.packing import verify
+    if builder is not None and not runs:
+        raise click.UsageError("--model goes with --run; leave it out without")
 
+    from sltpack.tickets.verification import verify
+
+    found: dict[str, Any] = {}
     try:
-        digests = asdict(verify(file, max_weights))
-    except FormatError as error:
+        found |= asdict(verify(file, max_weights))
+        if runs:
+            from sltpack.inference.checking import check_run
+
+            found["outputs_alike"] = check_run(file, builder, max_weights)
+    except (FormatError, MismatchError) as error:
         if not as_json:
             raise
-        click.echo(json.dumps({"file": file, "ok": False, "error": str(error)}))
+        click.echo(json.dumps({"file": file, "ok": False, **found, "error": str(error)}))
         context.exit(error.exit_status)
     if as_json:
-        click.echo(json.dumps({"file": file, "ok": True, **digests}))
-    else:
-        click.echo(one_line(f"{file}: ok, " + ", ".join(f"{name} {digest}" for name, digest in digests.items())))
+        click.echo(json.dumps({"file": file, "ok": True, **found}))
+        return
+    told = [f"{name} {found[name]}" for name in ("file_sha256", "weights_sha256")]
+    if runs:
+        told.append(f"{found['outputs_alike']} of {_GENERATED} outputs alike")
+    click.echo(one_line(f"{file}: ok, {', '.join(told)}"))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import sltpack
 from sltpack.format.accounting import account, entropy_bits
-from sltpack.format.records import Layer
+from sltpack.format.records import KEPT, Layer
 from sltpack.supermask import codecs
 from sltpack.tickets.ticket import Ticket
 
@@ -53,7 +53,8 @@ def sizes(tickets: dict[str, Ticket]) -> list[str]:
     """Compares the ways to write a supermask, in bits."""
     lines = ["| ticket | searched | raw | rans | zstd -19 | entropy | rans, a searched weight |", "|---" * 7 + "|"]
     for file, ticket in tickets.items():
-        raw, coded = (codecs.encode(name, ticket.supermask, ticket.source)[1] for name in ("raw", "rans"))
+        plane = {KEPT: (ticket.supermask, ticket.source.bits_of(KEPT))}
+        raw, coded = (codecs.encode(name, plane)[1][KEPT] for name in ("raw", "rans"))
         squeezed = subprocess.run(["zstd", "-19", "-c", "-q", "--no-check"], input=raw, capture_output=True, check=True)
         searched = ticket.source.searched
         entropy = sum(entropy_bits(layer.searched, layer.searched_kept) for layer in ticket.source.layers)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .inference.network import build
     from .models import list_models
     from .searching.calls import list_presets, search, train
-    from .tickets.ticket import Ticket, load, save
+    from .tickets.storage import load, save
+    from .tickets.ticket import Ticket
 
 __version__ = "0.1.0"
 __all__ = [
@@ -60,8 +61,8 @@ _HOMES = {
     "list_models": "models",
     "list_presets": "searching.calls",
     "list_tickets": "bundled",
-    "load": "tickets.ticket",
-    "save": "tickets.ticket",
+    "load": "tickets.storage",
+    "save": "tickets.storage",
     "search": "searching.calls",
     "train": "searching.calls",
 }

@@ -73,9 +73,9 @@ def damaged(where: object, expected: str, found: str) -> FormatError:
         found: what was there.
 
     Returns:
-        The error; nothing helps but to get the file anew.
+        The error; nothing helps but to get the file again.
     """
-    return FormatError(where, expected=expected, found=found, remedy="the file is damaged; get it anew")
+    return FormatError(where, expected=expected, found=found, remedy="the file is damaged; get it again")
 
 
 def one_line(text: str, limit: int = 1000) -> str:

@@ -291,3 +291,13 @@ def _text(text: str, cells: int) -> TextColumn:
     """Return a text that takes so many cells, and is cut to them."""
     column = Column(no_wrap=True, overflow="ellipsis", width=cells)
     return TextColumn(text, markup=False, table_column=column)
+
+
+def say(line: str) -> None:
+    """Write a line on standard error, in the process that shows and prints.
+
+    Args:
+        line: the text; control characters are escaped.
+    """
+    if leads_here():
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(one_line(line))

@@ -108,4 +108,4 @@ def test_one_line_is_always_printable_and_short(text: str, limit: int) -> None:
 def test_what_is_damaged() -> None:
     error = errors.damaged("file.slt", "3 bytes", "2")
     assert type(error) is errors.FormatError
-    assert str(error) == "file.slt: expected 3 bytes, found 2; the file is damaged; get it anew"
+    assert str(error) == "file.slt: expected 3 bytes, found 2; the file is damaged; get it again"

@@ -22,7 +22,7 @@ from sltpack.format.records import ModelSpec, Ratios, Seeds
 from sltpack.source.network import make_source
 from sltpack.tickets import ticket as tickets
 
-BASE = ("errors", "files", "bundled", "format")
+BASE = ("errors", "limits", "files", "bundled", "format")
 """These know the standard library alone, so that `sltpack info` answers at once."""
 NUMERIC = ("source", "supermask", "tickets", "charts", "theory")
 """These know numpy and bitarray too."""
@@ -31,6 +31,8 @@ RUNNING = ("progress", "models", "data", "export", "checkpoints", "inference", "
 ORDER = BASE + NUMERIC + RUNNING
 """The rooms of sltpack: each imports only from those before it."""
 PLAIN = {
+    "data.sources",
+    "searching.batches",
     "searching.methods.table",
     "searching.options",
     "searching.presets",

@@ -1,8 +1,8 @@
-"""Whole files: a checkpoint packed into a ticket, a ticket unpacked into weights, and its two digests verified."""
+"""Whole files: a checkpoint packed into a ticket, and a ticket unpacked into weights."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..bundled import locate
@@ -12,20 +12,8 @@ from ..format import container
 from ..format.accounting import Account, account
 from ..format.records import MAX_WEIGHTS
 from ..supermask.codecs import AUTO
-from ..tickets.ticket import Ticket, load, save
-
-
-@dataclass(frozen=True)
-class Digests:
-    """What proves that nothing in a ticket changed.
-
-    Attributes:
-        file_sha256: of the file's content, 64 hexadecimal digits.
-        weights_sha256: of the regenerated weights, likewise.
-    """
-
-    file_sha256: str
-    weights_sha256: str
+from ..tickets.storage import load, save
+from ..tickets.ticket import Ticket
 
 
 @dataclass(frozen=True)
@@ -60,34 +48,42 @@ def pack(
     checkpoint: Path,
     path: Path,
     *,
-    half_buffers: bool = False,
+    buffers: str = "f32",
     codec: str = AUTO,
     force: bool = False,
+    builder: str | None = None,
     max_weights: int = MAX_WEIGHTS,
 ) -> Packed:
-    """Packs a search's checkpoint into a `.slt` file, as `save` does.
+    """Pack a search's checkpoint into a `.slt` file, as `save` does.
+
+    The network is run on the generated inputs, and the classes that it predicts are written into the file. A model of
+    the user's own is run only where its builder is named here; otherwise the classes are those that the search noted
+    when it ended.
 
     Args:
         checkpoint: the checkpoint's file.
         path: the name of the `.slt` file.
-        half_buffers: whether BatchNorm's statistics are rounded to float16.
-        codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
+        buffers: how BatchNorm's statistics are written: "f32", "f16", or "q8" for 8 bits each.
+        codec: how the planes are written: "raw", "rans", or "auto" for the smaller of the two.
         force: whether an existing file is replaced.
+        builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the checkpoint may ask for.
 
     Returns:
         What was written.
 
     Raises:
-        RequestError: the file exists, or there is no such checkpoint or codec.
+        RequestError: the file exists, or there is no such checkpoint, codec or builder.
+        MismatchError: the model's code has changed since the search.
         FormatError: the checkpoint is damaged, or not sltpack's.
         OutputError: the file cannot be written, or does not give the weights again.
     """
-    from . import reading as checkpoint_reader  # it starts torch, which verify does without
+    from . import reading as checkpoint_reader  # it starts torch, which unpack does without
 
     require_free(path, checkpoint, force=force)
     found = checkpoint_reader.load(checkpoint, max_weights)
-    save(found.ticket(half_buffers=half_buffers), path, force=force, codec=codec)
+    ticket = _with_outputs(found.ticket(buffers), builder, checkpoint)
+    save(ticket, path, force=force, codec=codec)
     return Packed(account(container.read(path, max_weights)), found.metrics["epoch"] > 0)
 
 
@@ -124,21 +120,16 @@ def unpack(
     return Unpacked(count, ticket.source.size, ticket.weights_sha256)
 
 
-def verify(file: str | Path, max_weights: int = MAX_WEIGHTS) -> Digests:
-    """Checks both digests of a ticket; its weights are regenerated layer by layer for it.
+def _with_outputs(ticket: Ticket, builder: str | None, where: Path) -> Ticket:
+    """Return a ticket with the classes that its network predicts on the generated inputs, if it can be run."""
+    from ..models import MODELS
+    from ..models.building import build_ticket
+    from ..models.generated import is_small, predict_generated, require_alike
 
-    Args:
-        file: a `.slt` file or the name of a ticket in the package.
-        max_weights: the most weights that it may ask for.
-
-    Returns:
-        The digests, which hold.
-
-    Raises:
-        RequestError: there is no such file.
-        FormatError: a digest does not hold, or the file is damaged in another way.
-    """
-    read = container.read(locate(file), max_weights)
-    ticket = Ticket.from_container(read, file)
-    ticket.check(ticket.digest(), file)
-    return Digests(read.file_sha256, ticket.weights_sha256)
+    spec = ticket.source.model
+    if (builder is None and spec.name not in MODELS) or not is_small(spec):
+        return ticket
+    found = predict_generated(build_ticket(ticket, builder, where), spec, ticket.input, where)
+    if ticket.outputs and all(row.kind.endswith("f32") for row in ticket.stored_buffers.rows):
+        require_alike(found, ticket.outputs, where)
+    return replace(ticket, outputs=found)

@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ..data import fixed_classes
-from ..errors import FormatError, SltpackError
+from ..errors import FormatError
 from ..format import records as headers
 from ..format.records import Source
+from ..tickets.buffers import store
 from ..tickets.ticket import Ticket
 from . import torch_files
+from .facts import Facts, data_name, facts_of_run
 
 FORMAT = "sltpack checkpoint"
 VERSION = 4
@@ -82,8 +83,15 @@ class Kept(ABC):
         torch_files.write(path, values)
 
     def about(self) -> dict[str, str]:
-        """Return what is known of the run, as free text for a ticket."""
-        return _about(self)
+        """Return what no other entry of a ticket says, as its free text."""
+        settings = self.settings
+        about = {"data": data_name(settings)} if settings.get("data") is not None else {}
+        if settings.get("epochs") is not None:  # that of the ticket, of all that were planned
+            about["epochs"] = f"{self.metrics.get('epoch', 0)} of {settings['epochs']}"
+        if settings.get("date") is not None:
+            about["date"] = str(settings["date"])
+        about["sltpack"] = str(settings.get("sltpack", "unknown"))
+        return about
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
@@ -93,12 +101,16 @@ class Kept(ABC):
     def sizes(self) -> Sizes:
         """Return how much was searched and kept."""
 
+    def facts(self) -> Facts:
+        """Return what is known of the network beside its weights."""
+        return facts_of_run(self.settings, self.metrics)
+
     @abstractmethod
-    def ticket(self, half_buffers: bool = False, where: object = "checkpoint") -> Ticket:
+    def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
         """Make the ticket.
 
         Args:
-            half_buffers: whether buffers are rounded to float16.
+            buffers: how they are written: "f32", "f16", or "q8" for 8 bits of each mean and variance.
             where: what to name in an error.
 
         Returns:
@@ -152,13 +164,22 @@ class Checkpoint(Kept):
         """Return the supermask: for each layer, bool [searched positions], in ascending order."""
         return list(torch.split(self.planes["kept"], [layer.searched for layer in self.source.layers]))
 
-    def ticket(self, half_buffers: bool = False, where: object = "checkpoint") -> Ticket:
+    def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
         """Make the ticket, as `Kept` says."""
-        buffers = {name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}
-        if half_buffers:
-            buffers = {name: _halved(name, values) for name, values in buffers.items()}
+        taken = {name for layer in self.source.layers for name in layer.parameters}
+        stored = store({name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}, buffers, taken)
         masks = [mask.cpu().numpy() for mask in self.layer_masks()]
-        return Ticket.create(self.source, masks, buffers, self.about())
+        facts = self.facts()
+        return Ticket.create(
+            self.source,
+            masks,
+            stored,
+            self.about(),
+            input=facts.input,
+            classes=facts.classes,
+            results=facts.results,
+            outputs=facts.outputs,
+        )
 
     def state(self) -> dict[str, torch.Tensor]:
         """Regenerate weights and buffers."""
@@ -185,7 +206,7 @@ class TrainedNetwork(Kept):
         layers = zip(self.source.layers, parts, strict=True)
         return {**{layer.parameter: part.view(layer.shape) for layer, part in layers}, **self.buffers}
 
-    def ticket(self, half_buffers: bool = False, where: object = "checkpoint") -> Ticket:
+    def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
         """Refuse: there is none."""
         raise FormatError(
             where,
@@ -202,31 +223,3 @@ KINDS: Mapping[str, type[Kept]] = {kind.holds: kind for kind in (Checkpoint, Tra
 def _packed(bits: torch.Tensor) -> torch.Tensor:
     """Pack bits as a ticket does: the first into the lowest bit of the first byte, uint8 [ceil(n / 8)]."""
     return torch.from_numpy(np.packbits(bits.cpu().numpy(), bitorder="little"))
-
-
-def _about(kept: Kept) -> dict[str, str]:
-    wanted = ("data", "image_size", "epochs", "date")
-    about = {key: str(kept.settings[key]) for key in wanted if kept.settings.get(key) is not None}
-    if "epochs" in about:  # that of the ticket, of all that were planned
-        about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {about['epochs']}"
-    for name in ACCURACIES:
-        if kept.metrics.get(name) is not None:
-            about[name] = f"{kept.metrics[name]:.4f}"
-    names = tuple(kept.settings.get("class_names", ()))
-    if names and names != fixed_classes(about.get("data", "")):
-        about["classes"] = headers.compact(names)
-    about["sltpack"] = str(kept.settings.get("sltpack", "unknown"))
-    return about
-
-
-def _halved(name: str, values: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float16]]:
-    with np.errstate(over="ignore"):
-        halved = values.astype(np.float16)
-    if not np.isfinite(halved).all():
-        raise SltpackError(
-            f"buffer {name}",
-            expected="numbers that fit float16, up to 65504",
-            found=f"{np.abs(values).max():g}",
-            remedy="pack with --buffers f32",
-        )
-    return halved

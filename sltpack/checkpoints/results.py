@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import MismatchError
 from ..format import records as headers
 from ..format.accounting import FLOAT32_BITS, account
-from ..format.container import FINGERPRINT, Container, read
+from ..format.container import Container, read
 from .records import ACCURACIES, Kept
 
 TICKET = "model.slt"
@@ -92,9 +92,9 @@ def _ticket_bits(kept: Kept, path: Path, max_weights: int) -> int | None:
 def _is_of(kept: Kept, ticket: Container) -> bool:
     source = ticket.header.source
     begun = replace(source, layers=tuple(replace(layer, kept=layer.locked) for layer in source.layers))
-    told = {name: text for name, text in ticket.header.about.items() if name != FINGERPRINT}
     return (
         headers.source_parts(begun) == headers.source_parts(kept.source)
         and kept.sizes().sparsity == 1 - source.kept / source.size
-        and told == kept.about()
+        and ticket.header.about == kept.about()
+        and ticket.header.results == kept.facts().results
     )

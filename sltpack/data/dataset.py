@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError, MismatchError
+from ..format.records import GraphInput, ImageInput
 
 VALIDATION_SHARE = 5
 """One of so many validates where a data set has no part for it (Otsuka et al. 2024: a split of 4 to 1)."""
@@ -57,6 +58,10 @@ class Labelled(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Channels, height and width of an image, or the number of features of a node."""
 
+    @property
+    def input(self) -> ImageInput | GraphInput | None:
+        """How they become what a network takes; None where that was done before and is not known."""
+
     def __len__(self) -> int: ...
 
     def take(self: Own, index: torch.Tensor | slice) -> Own:
@@ -64,6 +69,9 @@ class Labelled(Protocol):
 
     def to(self: Own, device: torch.device) -> Own:
         """Has batches put on a device."""
+
+    def fed(self: Own, given: ImageInput | GraphInput) -> Own:
+        """Return the same ones, which become what a network takes in another way."""
 
     def sha256(self) -> str:
         """Tells these and their labels from others."""
@@ -99,11 +107,15 @@ class DataSet:
         train: what is trained on and, where there is no such part, what validates.
         test: what is looked at once, at the end.
         validation: what picks the best epoch.
+        notes: lines that say what was left out or converted when it was read.
+        split_here: whether sltpack chose which of them test, since the data say nothing of parts.
     """
 
     train: Labelled
     test: Labelled
     validation: Labelled | None = None
+    notes: tuple[str, ...] = ()
+    split_here: bool = False
 
     def of_training(self, seed: int) -> tuple[Labelled, Labelled]:
         """Gives the part that trains and the part that validates, which is cut off by chance where there is none.
@@ -121,6 +133,16 @@ class DataSet:
         """The parts by name; none that validates where it is cut off by chance."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in parts.items() if part is not None}
+
+    def fed(self, given: ImageInput | GraphInput) -> DataSet:
+        """Return the same data, which become what a network takes in another way."""
+        validation = None if self.validation is None else self.validation.fed(given)
+        return replace(self, train=self.train.fed(given), test=self.test.fed(given), validation=validation)
+
+    @property
+    def validation_size(self) -> int:
+        """How many validate."""
+        return len(self.train) - self.training_size if self.validation is None else len(self.validation)
 
     @property
     def training_size(self) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ..errors import DataError, RequestError
+from ..format.records import FITS, GraphInput, ImageInput
 from .dataset import WHOLE, Batch, DataSet, Labelled, Share, split
 
 NAME = "tensors"
@@ -28,11 +29,13 @@ class Tensors:
         images: float32 [n, channels, height, width].
         labels: int64 [n].
         classes: the names of the classes, by label.
+        input: how pictures become such images; None where that is not known.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     classes: tuple[str, ...]
+    input: ImageInput | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,6 +55,10 @@ class Tensors:
     def to(self, device: torch.device) -> Tensors:
         """Put all of them on a device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def fed(self, given: ImageInput | GraphInput) -> Tensors:
+        """Return the same images: they are what a network takes already."""
+        return self
 
     def sha256(self) -> str:
         """Return the SHA-256 of the images and labels."""
@@ -124,7 +131,8 @@ def data_set_of(
     names = tuple(getattr(data, "classes", ()) if classes is None else classes) or tuple(
         str(number) for number in range(1 + max(int(labels.max()) for _, labels in pairs.values()))
     )
-    parts = {name: Tensors(images, labels, names) for name, (images, labels) in pairs.items()}
+    given = _input_of(data)
+    parts = {name: Tensors(images, labels, names, given) for name, (images, labels) in pairs.items()}
     for name, part in parts.items():
         if int(part.labels.min()) < 0 or int(part.labels.max()) >= len(names):
             raise DataError(
@@ -140,6 +148,15 @@ def data_set_of(
         train, tested = split(train, 0)
     validated: Labelled | None = parts.get("validation")
     return DataSet(train, tested, validated)
+
+
+def _input_of(data: Any) -> ImageInput | None:
+    """Return how pictures become such images, which is known of bytes alone."""
+    images = data[0] if isinstance(data, tuple | list) else None
+    if not isinstance(images, torch.Tensor | np.ndarray) or str(images.dtype).removeprefix("torch.") != "uint8":
+        return None
+    channels = images.shape[1]
+    return ImageInput((0.0, 1.0), (0.0,) * channels, (1.0,) * channels, FITS[0])
 
 
 def _pair(name: str, data: Any) -> tuple[torch.Tensor, torch.Tensor]:

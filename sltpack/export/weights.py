@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import RequestError
 from ..files import write_atomically
+from ..format.records import NO_INIT
 from ..source.freezing import SEARCHED
 from ..tickets.ticket import Ticket, weights_digest
 
@@ -30,15 +31,16 @@ def write_weights(
     force: bool = False,
     where: object = "ticket",
 ) -> int:
-    """Regenerates a ticket's weights and writes them under the model's parameter names.
+    """Regenerate a ticket's weights and write them under all of the model's parameter names.
 
     Args:
         ticket: the ticket.
         path: the file's name.
         file_format: "safetensors", or "torch" for a state dict by `torch.save`.
         parts: whether to add, for each layer, `source.NAME` (random weights, none removed, float32),
-            `freezing.NAME` (-1 pruned, +1 locked, 0 searched, int8) and `supermask.NAME` (1 where a searched weight is
-            kept, uint8), all of the weight's shape.
+            `freezing.NAME` (-1 pruned, +1 locked, 0 searched, int8) and `supermask.NAME` (how many coats keep a
+            searched weight, without coats 0 or 1, uint8), all of the weight's shape. Layers that share weights share
+            these, under the first name; without random weights there is no `source.NAME`.
         force: whether an existing file is replaced.
         where: what to name in an error.
 
@@ -60,8 +62,9 @@ def write_weights(
         for index, layer in enumerate(ticket.source.layers):
             frozen = ticket.freezing_mask(index)
             supermask = np.zeros(frozen.shape, np.uint8)
-            supermask[frozen == SEARCHED] = ticket.supermask_bits(index)
-            tensors[f"source.{layer.parameter}"] = ticket.source_weights(index)
+            supermask[frozen == SEARCHED] = ticket.multiplicities(index)
+            if ticket.source.init != NO_INIT:
+                tensors[f"source.{layer.parameter}"] = ticket.source_weights(index)
             tensors[f"freezing.{layer.parameter}"] = frozen
             tensors[f"supermask.{layer.parameter}"] = supermask
     write_atomically(

@@ -10,9 +10,14 @@ from typing import Protocol
 from . import payload as payloads
 from . import records as headers
 from .container import Container, encode, tensor_entries
-from .records import Layer
+from .records import KEPT, Layer
 
 FLOAT32_BITS = 32
+_OPTIONAL_PARTS = {
+    "buffer_table": "buffers",
+    **{name: name for name in ("input", "classes", "results", "outputs")},
+}
+"""Parts that a file need not have, and their keys in the header."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Account:
         entropy_bits: of the supermask, with one density a layer.
         dense_bits: the same network with every weight and buffer as float32.
         layers: each layer's share.
+        origin: where the kept weights come from: "seeded", "signs stored" or "values stored".
     """
 
     file_bits: int
@@ -75,6 +81,7 @@ class Account:
     entropy_bits: float
     dense_bits: int
     layers: tuple[LayerAccount, ...]
+    origin: str
 
     @property
     def sparsity(self) -> float:
@@ -90,20 +97,22 @@ class Packable(Protocol):
 
 
 def account(file: Container | Packable) -> Account:
-    """Tell where every bit of a file goes.
+    """Return where every bit of a file goes.
 
     >>> import sltpack
-    >>> sltpack.account(sltpack.load("digits")).searched
-    35840
+    >>> sltpack.account(sltpack.load("conv6-cifar10")).searched
+    1132224
 
     Args:
-        file: what was read from it, or the ticket that becomes one; of its payload, only the sizes count.
+        file: what was read from it, or the ticket that becomes one; of its tensors, only the sizes count.
 
     Returns:
         The account. Its parts: `supermask` and `buffers` (their bytes), `layer_table`, `seeds`, `digests` and `about`
         (their values as they are spelled in the header), `tensor_table` (safetensors' entries of the tensors), and
-        `container` (all else: the model, keys, braces, padding). Those of the supermask: `raw_bits`, `states`, `words`
-        and `lane_count` (docs/format.md, "The codec rans").
+        `container` (all else: the model, keys, braces, padding); where the file has them, the bytes of each further
+        plane, of `steps` and `values`, and the spelling of `buffer_table`, `input`, `classes`, `results`, `outputs` and
+        of what is unknown (`extra`). Those of the supermask: `raw_bits`, `states`, `words` and `lane_count`
+        (docs/format.md, "The codec rans").
 
     Raises:
         FormatError: the payload does not fit the layer table.
@@ -112,11 +121,10 @@ def account(file: Container | Packable) -> Account:
     header = container.header
     source = header.source
     file_bytes = container.file_bytes or len(encode(container))
-    values = headers.parts(header)
-    buffer_bytes = sum(len(buffer.data) for buffer in container.buffers)
+    values, sizes = headers.parts(header), {name: len(data) for name, data in container.tensors.items()}
     parts = {
-        "supermask": len(container.supermask),
-        "buffers": buffer_bytes,
+        "supermask": sizes.pop(KEPT),
+        "buffers": sum(sizes.pop(name) for name in tuple(sizes) if name.startswith("buffers.")),
         "layer_table": _spelled(values["layers"]),
         "seeds": _spelled(values["seeds"]),
         # Two SHA-256 in hexadecimal, one of the weights and one of the file.
@@ -124,13 +132,16 @@ def account(file: Container | Packable) -> Account:
         "about": _spelled(values["about"]),
         # Without the braces around them.
         "tensor_table": len(headers.compact(tensor_entries(container)).encode("utf-8")) - 2,
+        **{name.partition(".")[0]: size for name, size in sizes.items()},
+        **{name: _spelled(values[key]) for name, key in _OPTIONAL_PARTS.items() if key in values},
+        **({"extra": _spelled(dict(header.extra)) - 2} if header.extra else {}),
     }
     parts["container"] = file_bytes - sum(parts.values())
-    payload = payloads.take_apart(header.codec, container.supermask, source, "ticket")
+    payload = payloads.take_apart(header.codec, container.kept, source.bits_of(KEPT), f"ticket: {KEPT}")
     supermask_parts = {"raw_bits": len(payload.raw), "states": len(payload.states), "words": len(payload.words)}
     supermask_parts["lane_count"] = parts["supermask"] - sum(supermask_parts.values())
     layers = tuple(_layer_account(layer, way) for layer, way in zip(source.layers, payload.ways, strict=True))
-    buffer_values = sum(math.prod(buffer.shape) for buffer in container.buffers)
+    buffer_values = sum(len(row.names) * row.size for row in header.buffers)
     return Account(
         file_bits=8 * file_bytes,
         parts={name: 8 * size for name, size in parts.items()},
@@ -145,11 +156,12 @@ def account(file: Container | Packable) -> Account:
         entropy_bits=sum(layer.entropy_bits for layer in layers),
         dense_bits=FLOAT32_BITS * (source.size + buffer_values),
         layers=layers,
+        origin=container.origin,
     )
 
 
 def entropy_bits(length: int, ones: int) -> float:
-    """Gives the entropy of a string of bits by its density.
+    """Return the entropy of a string of bits by its density.
 
     Args:
         length: how many bits.

@@ -1,8 +1,8 @@
-"""The `.slt` file: a safetensors file of fixed order, closed by a digest (docs/format.md says the same in prose).
+"""The `.slt` file: a safetensors file of fixed order that begins with a digest (docs/format.md says the same in prose).
 
     8 bytes   N, the length of the header, little-endian
-    N bytes   the header, JSON, padded with spaces to a multiple of 8
-    the rest  the tensors' bytes, one behind the other, no gap: the buffers (F32, then F16, each by name), `supermask`
+    N bytes   the header, JSON, padded with spaces to a multiple of 8; its first text is the digest of all other bytes
+    the rest  the tensors' bytes, one behind the other, no gap (`sltpack.format.tensors`)
 
 Only the standard library is used: safetensors' own writer leaves the order of the entries to a map, and its reader
 needs an array library.
@@ -11,9 +11,8 @@ needs an array library.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,34 +22,19 @@ from ..files import open_plain
 from . import parsing as header_reader
 from . import payload as payloads
 from . import records as headers
-from .detection import ARCHIVE
-from .records import MAX_DIMENSIONS, MAX_WEIGHTS, Header
+from . import tensors as tables
+from .detection import ARCHIVE, TICKET
+from .records import KEPT, MAX_WEIGHTS, Header
+from .tensors import ITEM_SIZES, VALUES, Tensor
 
 SUFFIX = ".slt"
-ITEM_SIZES = {"F32": 4, "F16": 2}
-MAX_HEADER_BYTES = 2**24
-"""No network comes near: a layer takes about a hundred bytes."""
-FINGERPRINT = "buffers"
-"""The entry of `about` that tells a change in a buffer's name."""
-_BUFFER = "buffer."
-_SUPERMASK = "supermask"
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """A tensor that cannot come from a seed, such as a running mean.
-
-    Attributes:
-        name: its name in the model's state dict.
-        dtype: "F32" or "F16".
-        shape: its dimensions.
-        data: its little-endian bytes, in C order.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    data: bytes
+MAX_HEADER_BYTES = 2**20
+"""Seventy times what the deepest residual networks need."""
+DIGEST_AT = 8 + len(TICKET)
+"""Where the digest begins, in every file."""
+DIGEST_BYTES = 64
+_BEHIND = b'","slt":"'
+"""What follows the digest, in every file."""
 
 
 @dataclass(frozen=True)
@@ -59,21 +43,34 @@ class Container:
 
     Attributes:
         header: the `slt` entry.
-        supermask: the bytes of the supermask, as the codec wrote them.
-        buffers: in the order of the file.
+        tensors: the bytes of each tensor by name, in the order of the file.
         file_bytes: the size of the file that was read; 0 where none was.
-        file_sha256: the digest that closes it.
+        file_sha256: the digest of the file that was read.
     """
 
     header: Header
-    supermask: bytes
-    buffers: tuple[Buffer, ...] = ()
+    tensors: Mapping[str, bytes]
     file_bytes: int = field(default=0, compare=False)
     file_sha256: str = field(default="", compare=False)
 
+    @property
+    def kept(self) -> bytes:
+        """The bytes of the plane `kept`, as the codec wrote them."""
+        return self.tensors[KEPT]
+
+    @property
+    def values(self) -> str:
+        """The name of the tensor that holds the kept searched weights; empty where a stream or signs give them."""
+        return next((name for name in VALUES if name in self.tensors), "")
+
+    @property
+    def origin(self) -> str:
+        """Where the kept weights come from: "seeded", "signs stored" or "values stored"."""
+        return tables.origin_of(self.header.source, self.values)
+
 
 def encode(container: Container) -> bytes:
-    """Writes a container as bytes; the same container always gives the same ones.
+    """Write a container as bytes; the same container always gives the same ones.
 
     Returns:
         The whole file.
@@ -81,11 +78,10 @@ def encode(container: Container) -> bytes:
     Raises:
         RequestError: a text in the header cannot be written as UTF-8.
     """
-    text, entries = headers.to_text(container.header), tensor_entries(container)
-    buffers = sorted(container.buffers, key=file_order)
-    data = b"".join([*(buffer.data for buffer in buffers), container.supermask])
+    entries, data = tensor_entries(container), b"".join(container.tensors.values())
+    outer = {"__metadata__": {"file_sha256": "0" * DIGEST_BYTES, "slt": headers.to_text(container.header)}, **entries}
     try:
-        return _outer(text, _digest(text, data), entries) + data
+        encoded = headers.compact(outer).encode("utf-8")
     except UnicodeEncodeError as error:  # a lone surrogate, as in file names of another encoding
         raise RequestError(
             "ticket",
@@ -93,10 +89,14 @@ def encode(container: Container) -> bytes:
             found=shown(error.object[error.start : error.end]),
             remedy="choose other names or texts",
         ) from error
+    encoded += b" " * (-len(encoded) % 8)
+    head = len(encoded).to_bytes(8, "little") + encoded
+    digest = file_digest(head, data).encode("ascii")
+    return head[:DIGEST_AT] + digest + head[DIGEST_AT + DIGEST_BYTES :] + data
 
 
 def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS) -> Container:
-    """Reads a container from the bytes of a whole file, trusting none of them.
+    """Read a container from the bytes of a whole file, trusting none of them.
 
     Args:
         data: the file.
@@ -111,68 +111,47 @@ def decode(data: bytes, where: object = "ticket", max_weights: int = MAX_WEIGHTS
         LimitError: the file asks for too many weights.
     """
     length = _header_length(data[:8], len(data), where)
-    text, digest, entries = _parse_outer(data[8 : 8 + length], where)
-    body = data[8 + length :]
-    _check_entries(entries, len(body), where)
-    # Whatever no check looks at, down to the padding, is seen here: the header has one spelling.
-    try:
-        spelled = {name: _entry(e["dtype"], e["shape"], *e["data_offsets"]) for name, e in entries.items()}
-        same = _outer(text, digest, spelled) == data[: 8 + length]
-    except UnicodeEncodeError:  # JSON can spell halves of characters, which UTF-8 cannot write
-        same = False
-    if not same:
-        raise damaged(where, "a header in the one spelling that the format allows", "another")
-    if _digest(text, body) != digest:
-        raise damaged(where, f"content with the SHA-256 {digest[:16]}...", f"{_digest(text, body)[:16]}...")
+    _require_prefix(data[8 : 8 + length], where)
+    told, found = data[DIGEST_AT : DIGEST_AT + DIGEST_BYTES], file_digest(data)
+    if told != found.encode("ascii"):
+        shown_digest = told[:16].decode("ascii", "replace")
+        raise damaged(where, f"content with the SHA-256 {shown_digest}...", f"{found[:16]}...")
+    text, entries = _parse_outer(data[8 : 8 + length], where)
     header = header_reader.from_text(text, where, max_weights)
-    buffers = tuple(
-        Buffer(name[len(_BUFFER) :], entry["dtype"], tuple(entry["shape"]), body[slice(*entry["data_offsets"])])
-        for name, entry in entries.items()
-        if name != _SUPERMASK
-    )
-    container = Container(header, body[slice(*entries[_SUPERMASK]["data_offsets"])], buffers, len(data), digest)
-    _check_payload(container, where)
-    return container
+    values = next((name for name in VALUES if name in entries), "")
+    tables.require_consistent(header.source, values, where)
+    tensors = _cut(entries, tables.tensors_of(header, values), memoryview(data)[8 + length :], where)
+    for plane in (KEPT, *header.source.planes):
+        payloads.take_apart(header.codec, tensors[plane], header.source.bits_of(plane), f"{where}: {plane}")
+    return Container(header, tensors, len(data), found)
 
 
 def tensor_entries(container: Container) -> dict[str, dict[str, Any]]:
-    """Gives the tensors' entries in the header by name, in the order of the file."""
+    """Return the tensors' entries in the header by name, in the order of the file."""
     entries, start = {}, 0
-    for buffer in sorted(container.buffers, key=file_order):
-        entries[_BUFFER + buffer.name] = _entry(buffer.dtype, buffer.shape, start, start + len(buffer.data))
-        start += len(buffer.data)
-    size = len(container.supermask)
-    return {**entries, _SUPERMASK: _entry("U8", (size,), start, start + size)}
+    for tensor in tables.tensors_of(container.header, container.values):
+        size = len(container.tensors[tensor.name])
+        entries[tensor.name] = _entry(tensor.dtype, size // ITEM_SIZES[tensor.dtype], start)
+        start += size
+    return entries
 
 
-def file_order(buffer: Buffer) -> tuple[int, str]:
-    """Gives what buffers are sorted by in a file.
-
-    Args:
-        buffer: any.
-
-    Returns:
-        The wider items first, so that every tensor lies at a multiple of its item's size; then the name.
-    """
-    return -ITEM_SIZES[buffer.dtype], buffer.name
-
-
-def fingerprint(buffers: Iterable[Buffer]) -> str:
-    """Gives what `about` holds under "buffers": `file_sha256` does not cover the buffers' names, and this does.
+def file_digest(head: bytes, *rest: bytes) -> str:
+    """Return the SHA-256 of a whole file without the bytes at which it stands, as 64 hexadecimal digits.
 
     Args:
-        buffers: of a file, in any order.
-
-    Returns:
-        The first 16 hexadecimal digits of the SHA-256 of [[name, dtype, shape], ...], in the order in which sltpack
-        writes them, as compact JSON.
+        head: the file, or its beginning.
+        rest: the bytes that follow.
     """
-    rows = [[buffer.name, buffer.dtype, list(buffer.shape)] for buffer in sorted(buffers, key=file_order)]
-    return hashlib.sha256(headers.compact(rows).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(head[:DIGEST_AT])
+    digest.update(memoryview(head)[DIGEST_AT + DIGEST_BYTES :])
+    for part in rest:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def read(path: Path, max_weights: int = MAX_WEIGHTS) -> Container:
-    """Reads a `.slt` file.
+    """Read a `.slt` file.
 
     Args:
         path: the file.
@@ -238,81 +217,61 @@ def _header_length(start: bytes, size: int, where: object) -> int:
     return length
 
 
-def _parse_outer(raw: bytes, where: object) -> tuple[str, str, dict[str, dict[str, Any]]]:
-    """Takes the safetensors header apart: the slt entry, the digest, the tensors' entries by name."""
-    try:
-        outer = header_reader.parse(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise damaged(where, "a .slt file (safetensors, so a JSON header)", "other bytes") from error
-    metadata = outer.pop("__metadata__", None) if isinstance(outer, dict) else None
-    if not isinstance(metadata, dict) or "slt" not in metadata:
+def _require_prefix(raw: bytes, where: object) -> None:
+    """Require that a header begins as that of every ticket does."""
+    if not raw.startswith(b"{"):
+        raise damaged(where, "a .slt file (safetensors, so a JSON header)", "other bytes")
+    digest_end = len(TICKET) + DIGEST_BYTES
+    if not raw.startswith(TICKET) or raw[digest_end : digest_end + len(_BEHIND)] != _BEHIND:
         raise FormatError(
             where,
             expected="a ticket: a safetensors file with an slt entry in its metadata",
             found="none",
             remedy="make a ticket from a checkpoint with sltpack pack",
         )
-    text, digest = metadata["slt"], metadata.get("file_sha256")
-    if not isinstance(text, str) or not isinstance(digest, str):
-        raise damaged(where, "the metadata slt and file_sha256", ", ".join(map(str, metadata)))
-    return text, digest, outer
 
 
-def _check_entries(entries: dict[str, Any], size: int, where: object) -> None:
-    """Checks that the tensors follow each other without a gap, fill the file, and have the sizes they claim."""
-    position = 0
-    for name, entry in entries.items():
-        try:
-            dtype, shape, (start, stop) = entry["dtype"], entry["shape"], entry["data_offsets"]
-            integers = [start, stop, *shape]
-            if not isinstance(shape, list):
-                raise TypeError
-        except (TypeError, KeyError, ValueError) as error:
-            raise damaged(where, f"dtype, shape and data_offsets of {name}", shown(entry)) from error
-        if any(type(number) is not int or number < 0 for number in integers):
-            raise damaged(where, f"whole numbers in the entry of {name}", shown(entry))
-        if len(shape) > MAX_DIMENSIONS or (name != _SUPERMASK and 0 in shape):
-            raise damaged(where, f"at most {MAX_DIMENSIONS} dimensions of at least 1 for {name}", shown(shape))
-        known = ("U8",) if name == _SUPERMASK else tuple(ITEM_SIZES)
-        if name != _SUPERMASK and not name.startswith(_BUFFER):
-            raise damaged(where, f"tensors named {_SUPERMASK} or {_BUFFER}...", name)
-        if dtype not in known:
-            raise damaged(where, f"{' or '.join(known)} for {name}", shown(dtype))
-        if start != position or stop - start != math.prod(shape) * ITEM_SIZES.get(dtype, 1):
-            raise damaged(where, f"the bytes of {name} to follow and to fill its shape", shown(entry))
-        position = stop
-    if _SUPERMASK not in entries:
-        raise damaged(where, f"a tensor {_SUPERMASK}", "none")
-    if len(entries[_SUPERMASK]["shape"]) != 1:
-        raise damaged(where, f"{_SUPERMASK} with one dimension", shown(entries[_SUPERMASK]["shape"]))
-    if position != size:
-        raise damaged(where, f"{position} bytes of tensors", f"{size}")
+def _parse_outer(raw: bytes, where: object) -> tuple[str, dict[str, Any]]:
+    """Take the safetensors header apart: the slt entry, the tensors' entries by name."""
+    try:
+        outer = header_reader.parse(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise damaged(where, "a header in JSON", f"an error: {error}") from error
+    metadata = outer.pop("__metadata__")
+    if list(metadata) != ["file_sha256", "slt"]:
+        raise damaged(where, "the metadata file_sha256 and slt alone", ", ".join(metadata))
+    return metadata["slt"], outer
 
 
-def _check_payload(container: Container, where: object) -> None:
-    """Checks the payload against the layer table."""
-    source = container.header.source
-    payloads.take_apart(container.header.codec, container.supermask, source, where)
-    names = [buffer.name for buffer in container.buffers]
-    told = container.header.about.get(FINGERPRINT)
-    if told is not None and told != fingerprint(container.buffers):
-        raise damaged(where, f"buffers with the fingerprint {told}", fingerprint(container.buffers))
-    if taken := {layer.parameter for layer in source.layers}.intersection(names):
-        raise damaged(where, "buffers that are not also layers", ", ".join(sorted(taken)))
+def _cut(entries: Mapping[str, Any], expected: tuple[Tensor, ...], body: memoryview, where: object) -> dict[str, bytes]:
+    """Cut the bytes behind the header into tensors, which follow each other without a gap and fill the file."""
+    names = [tensor.name for tensor in expected]
+    if list(entries) != names:
+        raise damaged(where, f"the tensors {', '.join(names)}", ", ".join(entries) or "none")
+    found, start = {}, 0
+    for tensor in expected:
+        entry, length = entries[tensor.name], tensor.length
+        if length is None:
+            length = _length_of(entry)
+        expected_entry = headers.compact(_entry(tensor.dtype, length, start))
+        if headers.compact(entry) != expected_entry:
+            raise damaged(f"{where}: the tensor {tensor.name}", f"the entry {expected_entry}", shown(entry))
+        stop = start + length * ITEM_SIZES[tensor.dtype]
+        if stop > len(body):
+            raise damaged(where, f"at least {stop} bytes of tensors", f"{len(body)}")
+        found[tensor.name], start = bytes(body[start:stop]), stop
+    if start != len(body):
+        raise damaged(where, f"{start} bytes of tensors", f"{len(body)}")
+    return found
 
 
-def _entry(dtype: str, shape: Sequence[int], start: int, stop: int) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, stop]}
+def _length_of(entry: object) -> int:
+    """Return the length that a tensor's entry tells, 0 where it tells none."""
+    shape = entry.get("shape") if isinstance(entry, dict) else None
+    plain = isinstance(shape, list) and len(shape) == 1 and type(shape[0]) is int and shape[0] >= 0
+    return shape[0] if plain and shape else 0
 
 
-def _outer(text: str, digest: str, entries: dict[str, dict[str, Any]]) -> bytes:
-    """The file up to the tensors: the length and the padded header."""
-    encoded = headers.compact({"__metadata__": {"slt": text, "file_sha256": digest}, **entries}).encode("utf-8")
-    padded = encoded + b" " * (-len(encoded) % 8)
-    return len(padded).to_bytes(8, "little") + padded
-
-
-def _digest(text: str, data: bytes) -> str:
-    digest = hashlib.sha256(text.encode("utf-8", "replace"))
-    digest.update(data)
-    return digest.hexdigest()
+def _entry(dtype: str, length: int, start: int) -> dict[str, Any]:
+    stop = start + length * ITEM_SIZES[dtype]
+    return {"dtype": dtype, "shape": [length], "data_offsets": [start, stop]}

@@ -13,8 +13,8 @@ _LENGTH_BYTES = 8
 _LENGTH_LIMIT = 2**32
 """Safetensors allows less, and other files that have this byte in this place are passed over so."""
 _ANY_TENSORS = b"{"
-_TICKET = b'{"__metadata__":{"slt":'
-"""How the header of a ticket begins, which has one spelling."""
+TICKET = b'{"__metadata__":{"file_sha256":"'
+"""How the header of a ticket begins; its digest follows."""
 
 
 class Kind(Enum):
@@ -37,7 +37,7 @@ def kind_of(path: Path) -> Kind:
     """
     try:
         with open_plain(path) as stream:
-            head = stream.read(_LENGTH_BYTES + len(_TICKET))
+            head = stream.read(_LENGTH_BYTES + len(TICKET))
     except OSError:
         return Kind.OTHER
     if head.startswith(ARCHIVE):
@@ -45,4 +45,4 @@ def kind_of(path: Path) -> Kind:
     header = head[_LENGTH_BYTES:]
     if not header.startswith(_ANY_TENSORS) or int.from_bytes(head[:_LENGTH_BYTES], "little") > _LENGTH_LIMIT:
         return Kind.OTHER
-    return Kind.TICKET if header == _TICKET else Kind.TENSORS
+    return Kind.TICKET if header == TICKET else Kind.TENSORS

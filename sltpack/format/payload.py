@@ -1,4 +1,4 @@
-"""The bytes of a supermask: which parts each codec has in them, and whether those fit the header's counts.
+"""The bytes of a plane: which parts each codec has in them, and whether those fit the header's counts.
 
 The codec "raw" has only the bits. The codec "rans" has
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..errors import damaged
-from .records import Layer, Source
+from .records import LayerBits
 
 LANE_COUNT_BYTES = 2
 STATE_BYTES = 8
@@ -36,7 +36,7 @@ MAX_CODED = 2**32
 
 @dataclass(frozen=True)
 class Payload:
-    """The bytes of a supermask, taken apart.
+    """The bytes of a plane, taken apart.
 
     Attributes:
         ways: how each layer is written.
@@ -56,28 +56,28 @@ class Payload:
         return b"".join([lanes.to_bytes(LANE_COUNT_BYTES, "little"), self.raw, self.states, self.words])
 
 
-def way_of(layer: Layer) -> str:
+def way_of(layer: LayerBits) -> str:
     """Tells how the codec "rans" writes a layer's bits, by its counts alone.
 
     Args:
-        layer: any.
+        layer: its number of bits and ones.
 
     Returns:
         `RAW`, `CODED` or `EMPTY`.
     """
-    n, ones = layer.searched, layer.searched_kept
+    n, ones = layer.length, layer.ones
     if ones in (0, n):
         return EMPTY
     return RAW if RAW_WITHIN * abs(n - 2 * ones) <= n or n > MAX_CODED else CODED
 
 
-def take_apart(codec: str, data: bytes, source: Source, where: object) -> Payload:
-    """Takes the bytes of a supermask apart and checks every length in them.
+def take_apart(codec: str, data: bytes, layers: Sequence[LayerBits], where: object) -> Payload:
+    """Take the bytes of a plane apart and check every length in them.
 
     Args:
         codec: one of `sltpack.format.records.CODECS`.
-        data: the bytes of the tensor `supermask`.
-        source: the layers whose bits they hold.
+        data: the bytes of the plane's tensor.
+        layers: how many bits they hold for each layer, and how many of them are ones.
         where: what to name in an error.
 
     Returns:
@@ -87,7 +87,7 @@ def take_apart(codec: str, data: bytes, source: Source, where: object) -> Payloa
         FormatError: the lengths do not fit each other or the layers, or bits that are written as they are do not end
             with zeros or have more or fewer ones.
     """
-    return _READERS[codec](data, source, where)
+    return _READERS[codec](data, layers, where)
 
 
 def fewest_lanes(word_bytes: int) -> int:
@@ -95,40 +95,41 @@ def fewest_lanes(word_bytes: int) -> int:
     return min(MAX_LANES, 1 + word_bytes // LANE_SPAN)
 
 
-def _take_raw_apart(data: bytes, source: Source, where: object) -> Payload:
-    _check_bits(data, source.layers, where)
-    return Payload((RAW,) * len(source.layers), data)
+def _take_raw_apart(data: bytes, layers: Sequence[LayerBits], where: object) -> Payload:
+    _check_bits(data, layers, where)
+    return Payload((RAW,) * len(layers), data)
 
 
-def _take_rans_apart(data: bytes, source: Source, where: object) -> Payload:
+def _take_rans_apart(data: bytes, layers: Sequence[LayerBits], where: object) -> Payload:
     lanes = int.from_bytes(data[:LANE_COUNT_BYTES], "little")
-    ways = tuple(way_of(layer) for layer in source.layers)
-    plain = [layer for layer, way in zip(source.layers, ways, strict=True) if way == RAW]
-    states_at = LANE_COUNT_BYTES + -(-sum(layer.searched for layer in plain) // 8)
+    ways = tuple(way_of(layer) for layer in layers)
+    plain = [layer for layer, way in zip(layers, ways, strict=True) if way == RAW]
+    states_at = LANE_COUNT_BYTES + -(-sum(layer.length for layer in plain) // 8)
     words_at = states_at + STATE_BYTES * lanes
     if len(data) < words_at or (len(data) - words_at) % WORD_BYTES:
-        raise damaged(where, f"{words_at} bytes and whole words in the supermask", f"{len(data)}")
+        raise damaged(where, f"{words_at} bytes and whole words", f"{len(data)}")
     if CODED not in ways and len(data) > states_at:
-        raise damaged(where, f"{states_at} bytes in the supermask, as no layer is coded", f"{len(data)}")
+        raise damaged(where, f"{states_at} bytes, as no layer is coded", f"{len(data)}")
     fewest = fewest_lanes(len(data) - words_at) if CODED in ways else 0
     if lanes < fewest:
-        raise damaged(where, f"at least {fewest} lanes in the supermask", f"{lanes}")
+        raise damaged(where, f"at least {fewest} lanes", f"{lanes}")
     _check_bits(data[LANE_COUNT_BYTES:states_at], plain, where)
     return Payload(ways, data[LANE_COUNT_BYTES:states_at], data[states_at:words_at], data[words_at:])
 
 
-_READERS: dict[str, Callable[[bytes, Source, object], Payload]] = {"raw": _take_raw_apart, "rans": _take_rans_apart}
+_Check = Callable[[bytes, Sequence[LayerBits], object], Payload]
+_READERS: dict[str, _Check] = {"raw": _take_raw_apart, "rans": _take_rans_apart}
 
 
-def _check_bits(data: bytes, layers: Sequence[Layer], where: object) -> None:
-    """Checks bits that are written as they are, against the layers whose they are."""
-    searched = sum(layer.searched for layer in layers)
-    ones = sum(layer.searched_kept for layer in layers)
-    if len(data) != -(-searched // 8):
-        raise damaged(where, f"{-(-searched // 8)} bytes for {searched} searched weights", f"{len(data)}")
-    if searched % 8 and data[-1] >> (searched % 8):
-        raise damaged(where, "zero bits behind the last one of the supermask", "others")
+def _check_bits(data: bytes, layers: Sequence[LayerBits], where: object) -> None:
+    """Check bits that are written as they are, against the layers whose they are."""
+    length = sum(layer.length for layer in layers)
+    ones = sum(layer.ones for layer in layers)
+    if len(data) != -(-length // 8):
+        raise damaged(where, f"{-(-length // 8)} bytes for {length} bits", f"{len(data)}")
+    if length % 8 and data[-1] >> (length % 8):
+        raise damaged(where, "zero bits behind the last one", "others")
     # Counted as one integer, since NumPy must not be started for this.
     found = int.from_bytes(data, "little").bit_count()
     if found != ones:
-        raise damaged(where, f"{ones} ones in the supermask", f"{found}")
+        raise damaged(where, f"{ones} ones", f"{found}")

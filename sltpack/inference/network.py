@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from .. import data
 from ..checkpoints import reading as checkpoint_reader
+from ..checkpoints.facts import Facts, facts_of_ticket
 from ..checkpoints.records import Kept
-from ..data.images.in_memory import Images
-from ..errors import MismatchError, require_positive
+from ..data.images.folders import read_image
+from ..data.images.in_memory import Normaliser
+from ..data.images.notes import Notes
+from ..errors import MismatchError, require_positive, shown
 from ..format.detection import Kind, kind_of
-from ..format.records import MAX_WEIGHTS, ModelSpec, Source
-from ..models import MODELS, AnyBuilder, describe, shapes, takes_graph, try_out
-from ..models import build as build_model
-from ..models.layers import assign, buffers, channels_last
-from ..tickets.ticket import Ticket, load, weights_digest
+from ..format.records import FITS, MAX_WEIGHTS, ImageInput, ModelSpec
+from ..limits import MEMORY, Memory
+from ..models import MODELS, AnyBuilder, describe, takes_graph
+from ..models.building import build_ticket, filled, require_layers
+from ..models.generated import is_small, predict_generated, require_alike, require_channels
+from ..tickets.storage import load
+from ..tickets.ticket import Ticket
 from .devices import choose_device
+from .memory import fitting_batch
 from .prediction import BATCH_SIZE, evaluating
 
 _CHECKPOINT = ".pt"
@@ -57,41 +59,10 @@ def build(
     """
     if isinstance(ticket, str | os.PathLike):
         return open_network(os.fspath(ticket), model).model
-    if isinstance(ticket, Kept):
-        return build_kept(ticket, model, where)
-    spec = ticket.source.model
-    _require_layers(ticket.source, shapes(spec, model, where), where)
-    state = ticket.state()
-    ticket.check(weights_digest(state[layer.parameter] for layer in ticket.source.layers), where)
-    tensors = {name: torch.from_numpy(values) for name, values in state.items()}
-    return _filled(spec, tensors, ticket.buffers, model, where)
-
-
-def _filled(
-    spec: ModelSpec,
-    state: Mapping[str, torch.Tensor],
-    packed: Mapping[str, Any],
-    builder: AnyBuilder | None,
-    where: object,
-) -> nn.Module:
-    """Builds a model and puts a state into it, whose buffers have to be the model's own."""
-    users = spec.name not in MODELS or not isinstance(builder, str | None)
-    # A model of the user's own may hold constants that no ticket has: only its builder can make them, in real memory.
-    with nullcontext() if users else torch.device("meta"):
-        model = build_model(spec, builder, where)
-    own = {name: tuple(buffer.shape) for name, buffer in buffers(model).items()}
-    if own != {name: tuple(values.shape) for name, values in packed.items()}:
-        raise MismatchError(
-            where,
-            expected=f"the buffers of model {spec.name}: {', '.join(own) or 'none'}",
-            found=", ".join(packed) or "none",
-            remedy="use the model that the ticket was searched with",
-        )
-    assign(model, state)
-    model = channels_last(model).eval()
-    if users:
-        try_out(model, spec, where)
-    return model
+    if isinstance(ticket, Ticket):
+        return build_ticket(ticket, model, where)
+    require_layers(ticket.source, model, where)
+    return filled(ticket.source.model, ticket.state(), list(ticket.buffers), model, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,26 +70,61 @@ class Network:
     """A running model, and what its file says of it.
 
     Attributes:
-        model: a plain torch module in evaluation mode, on the CPU.
+        model: a plain torch module in evaluation mode, on the CPU or where it was put.
         spec: its name and arguments.
-        about: free text by name, as in a ticket.
+        facts: how it is fed, its classes, what was measured and what it predicts.
+        where: its file, which errors name.
     """
 
     model: nn.Module
     spec: ModelSpec
-    about: Mapping[str, str]
+    facts: Facts
+    where: object
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """One name for each output of the model; none at all where they are unknown, or are not as many."""
-        try:
-            names = json.loads(self.about.get("classes", "[]"))
-        except (ValueError, RecursionError):
-            names = []
-        told = tuple(map(str, names)) if isinstance(names, list) else ()
-        known = told or data.fixed_classes(self.about.get("data", ""))
         _, classes, _ = describe(self.spec)
-        return known if len(known) == classes else ()
+        return self.facts.classes if len(self.facts.classes) == classes else ()
+
+    @property
+    def is_users(self) -> bool:
+        """Whether the model is not one of sltpack's, so that its code may change under its files."""
+        return self.spec.name not in MODELS
+
+    def input_of_images(self) -> ImageInput:
+        """Return how pictures become the model's input.
+
+        Raises:
+            MismatchError: the file does not say it, or not in a way that is known and fits the model.
+        """
+        given, (_, _, shape) = self.facts.input, describe(self.spec)
+        if isinstance(given, ImageInput) and given.fit in FITS:
+            require_channels(given, shape[0], self.where)
+            return given
+        raise MismatchError(
+            f"{self.where}: input",
+            expected=f"how pictures are fitted and normalised, with a fit of {' or '.join(FITS)}",
+            found="nothing" if given is None else shown(getattr(given, "fit", "a graph's")),
+            remedy="build the model in Python and feed it yourself",
+        )
+
+    def check_outputs(self) -> int | None:
+        """Run the model on the generated inputs, and compare with what the file says that it predicts.
+
+        Returns:
+            How many of the 32 are alike, at least 30; None where the file says nothing, or the inputs would be too
+            large.
+
+        Raises:
+            MismatchError: fewer are alike: the model's code has changed under the file.
+        """
+        recorded = self.facts.outputs
+        if not recorded or not is_small(self.spec):
+            return None
+        with evaluating(self.model):
+            found = predict_generated(self.model, self.spec, self.facts.input, self.where)
+        return require_alike(found, recorded, self.where)
 
 
 def open_network(file: str | Path, builder: AnyBuilder | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
@@ -140,9 +146,9 @@ def open_network(file: str | Path, builder: AnyBuilder | None = None, max_weight
     # A name in .pt of anything but a ticket is told what is wrong with it as a checkpoint.
     if kind is Kind.CHECKPOINT or (kind is not Kind.TICKET and str(file).endswith(_CHECKPOINT)):
         kept = checkpoint_reader.load_any(Path(file), max_weights)
-        return Network(build_kept(kept, builder, file), kept.source.model, kept.about())
+        return Network(build(kept, builder, file), kept.source.model, kept.facts(), file)
     ticket = load(file, max_weights)
-    return Network(build(ticket, builder, file), ticket.source.model, ticket.about)
+    return Network(build(ticket, builder, file), ticket.source.model, facts_of_ticket(ticket), file)
 
 
 def classify_files(
@@ -154,24 +160,29 @@ def classify_files(
     builder: AnyBuilder | None = None,
     max_weights: int = MAX_WEIGHTS,
     likeliest: int = 3,
+    limits: Memory = MEMORY,
+    notes: Notes | None = None,
 ) -> list[tuple[Path, list[tuple[str, float]]]]:
     """Runs a ticket on image files, scaled and cropped to the size that it takes.
 
     Args:
         file: as for `open_network`.
         paths: image files of any format that Pillow reads.
-        batch_size: images at a time, which are in memory together; at least 1.
+        batch_size: the most images at a time; at least 1. Fewer are taken where memory would not do for so many.
         device: "auto", "cpu", "cuda" or "mps".
         builder: "package.module:function" where the model is not one of sltpack's.
         max_weights: the most weights that the file may ask for.
         likeliest: how many classes to name, at most.
+        limits: on the memory for a picture and for the network.
+        notes: where conversions of pictures are counted.
 
     Returns:
         For each file, the names of the likeliest classes with their shares of the softmax, best first.
 
     Raises:
-        RequestError: the batch size is below 1.
-        MismatchError: it is unknown how images of the ticket's number of channels were normalised.
+        RequestError: the batch size is below 1, or the network takes too much memory.
+        MismatchError: the file does not say how pictures become the network's input, or a model of the user's own
+            predicts other classes than it did when the file was made.
         SltpackError: the ticket or an image cannot be read, or the model not built.
     """
     require_positive("--batch-size", batch_size)
@@ -185,59 +196,19 @@ def classify_files(
     sides = (shape[0], shape[1], shape[2])
     model = network.model.to(place_to_run)
     names = network.class_names or tuple(f"class {number}" for number in range(classes))
-    kind = network.about.get("data", "")
+    how = network.input_of_images()
+    batch_size = fitting_batch(model, sides, batch_size, limits.activations, file)
+    if network.is_users:  # for sltpack's own, this would take far longer than a few pictures
+        network.check_outputs()
+    normalise = Normaliser(how, place_to_run)
     found = []
     with evaluating(model):
         for start in range(0, len(paths), batch_size):
             batch = paths[start : start + batch_size]
-            pixels = torch.from_numpy(np.stack([data.read_image(kind, path, sides) for path in batch]))  # (B, H, W, C)
-            images = data.unlabelled(kind, pixels)
-            _require_normalisation(images, file)
-            shares = model(images.normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
+            read = [read_image(path, sides, how.fit, limits, notes) for path in batch]
+            pixels = torch.from_numpy(np.stack(read))  # (B, H, W, C)
+            shares = model(normalise(pixels.to(place_to_run))).softmax(1).cpu()  # (B, classes)
             best, indices = shares.topk(min(likeliest, classes))
             for path, values, numbers in zip(batch, best.tolist(), indices.tolist(), strict=True):
                 found.append((path, [(names[number], share) for number, share in zip(numbers, values, strict=True)]))
     return found
-
-
-def build_kept(kept: Kept, builder: AnyBuilder | None = None, where: object = "checkpoint") -> nn.Module:
-    """Make the running model of what a search or weight training kept.
-
-    Args:
-        kept: the checkpoint or the trained network.
-        builder: as for `build`.
-        where: what to name in an error.
-
-    Returns:
-        A plain torch module, as from `build`.
-
-    Raises:
-        SltpackError: as from `build`.
-    """
-    spec = kept.source.model
-    _require_layers(kept.source, shapes(spec, builder, where), where)
-    return _filled(spec, kept.state(), kept.buffers, builder, where)
-
-
-def _require_normalisation(images: Images, where: object) -> None:
-    channels, _, _ = images.shape
-    if len(images.mean) != channels:
-        raise MismatchError(
-            where,
-            expected=f"a ticket for images of {len(images.mean)} channels, as far as its data set is known",
-            found=f"one of {channels}",
-            remedy="normalise the images yourself and run the model from Python",
-        )
-
-
-def _require_layers(source: Source, own: dict[str, tuple[int, ...]], where: object) -> None:
-    packed = {layer.name: layer.shape for layer in source.layers}
-    if list(own.items()) == list(packed.items()):
-        return
-    other = next(iter(dict(set(own.items()) ^ set(packed.items()))), "the order of the layers")
-    raise MismatchError(
-        f"{where}: layer {other}",
-        expected=f"as model {source.model.name} has it, {own.get(other, 'no such layer')}",
-        found=f"{packed.get(other, 'no such layer')}",
-        remedy="the file does not fit this version's model, or was not written by sltpack",
-    )

@@ -28,7 +28,7 @@ _BROUGHT = ("folder", "imagenet", "graph")
 """Data whose path is not noted."""
 _DIGITS = 8
 """Of a digest, which tell data apart."""
-_NO_TRAIT = ("data", "method", "sparsity", "threshold", "date", "sltpack", "class_names", "seed")
+_NO_TRAIT = ("data", "data_title", "method", "sparsity", "threshold", "date", "sltpack", "class_names", "seed")
 _NO_TRAIT_ENDINGS = ("_seed", "_sha256")
 
 
@@ -143,7 +143,8 @@ def _traits(kept: Kept) -> dict[str, Value]:
 def _data(settings: Mapping[str, Any]) -> Value:
     """Names the data; those that somebody brought, whose names are all alike, by what is in them too."""
     name, digest = _plain(settings.get("data")), settings.get("test_sha256")
-    return f"{name} {one_line(digest[:_DIGITS])}" if name in _BROUGHT and isinstance(digest, str) else name
+    called = _plain(settings.get("data_title")) or name
+    return f"{called} {one_line(digest[:_DIGITS])}" if name in _BROUGHT and isinstance(digest, str) else name
 
 
 def _is_trait(name: str) -> bool:

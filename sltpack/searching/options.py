@@ -29,6 +29,7 @@ class Option:
         most: the largest number that it can be.
         below: the number that it has to be smaller than.
         flag: its name on the command line and in plans, where that is not the field's.
+        words: texts that it can have in place of a number.
         is_path: whether a text is a folder's name.
         variable: of the environment, that says it where nothing else does.
     """
@@ -42,6 +43,7 @@ class Option:
     most: float | None = None
     below: float | None = None
     flag: str | None = None
+    words: tuple[str, ...] = ()
     is_path: bool = False
     variable: str | None = None
 
@@ -68,8 +70,8 @@ class Option:
 
     def fits(self, value: object) -> bool:
         """Tell whether a value is one that the option can have."""
-        if self.choices:
-            return value in self.choices
+        if self.choices or value in self.words:
+            return value in (*self.choices, *self.words)
         if self.kind in (bool, str):
             return isinstance(value, self.kind)
         if isinstance(value, bool) or not isinstance(value, int if self.kind is int else int | float):

@@ -55,7 +55,7 @@ class Origin:
         """
         counts = layer_counts(self.ratios.method, list(self.shapes.values()), self.ratios.prune, self.ratios.lock)
         layers = (
-            Layer(name, shape, 0, 0, count.pruned, count.locked, count.locked)
+            Layer((name,), shape, 0, 0, count.pruned, count.locked, count.locked)
             for (name, shape), count in zip(self.shapes.items(), counts, strict=True)
         )
         return Source(self.model, self.init, self.scale, self.seeds, self.ratios, tuple(layers))

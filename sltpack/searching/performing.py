@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, data
+from ..checkpoints.facts import note
 from ..checkpoints.records import Kept
 from ..data.dataset import DataSet
+from ..data.sources import title_of
 from ..inference.devices import choose_device
 from ..models import AnyBuilder
+from ..progress import say
 from .distributed.team import team
 from .origin import origin_of
 from .request import AnyRequest, SearchRequest
@@ -54,6 +57,8 @@ def perform(
         if not resume:  # before anything is read or downloaded
             processes.from_leader(lambda: require_unused(Path(folder)))
         found = processes.leader_first(lambda: load_data(request)) if loaded is None else loaded
+        for line in found.notes:
+            say(line)
         origin = origin_of(request, found, builder)
         make: Callable[..., Kept] = search if isinstance(request, SearchRequest) else train
         return make(
@@ -90,10 +95,11 @@ def noted(request: AnyRequest, loaded: DataSet) -> dict[str, Any]:
     """
     return {
         "data": request.data.partition(":")[0],
+        "data_title": title_of(request.data),
         "train_sha256": loaded.train.sha256(),
         "validation_sha256": None if loaded.validation is None else loaded.validation.sha256(),
         "test_sha256": loaded.test.sha256(),
-        "class_names": list(loaded.train.classes),
+        **note(loaded),
         "image_size": request.image_size,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "sltpack": __version__,

@@ -1,12 +1,14 @@
 """Named choices: which source network and way of searching, and how long to train at which rate.
 
-Nothing is imported here, so that `sltpack search --help` answers at once.
+Nothing but the standard library is imported here, so that `sltpack search --help` answers at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from .batches import AUTO
 
 THRESHOLDS = ("global", "layer")
 """Whether one threshold holds for the whole network or one for each layer."""
@@ -49,7 +51,7 @@ _GRAPH = {
     "weight_decay": 0.0,
     "warmup": 0,
 }
-_SGD = {"batch_size": 128, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4}
+_SGD = {"batch_size": AUTO, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4}
 
 DEFAULT_RECIPE = "paper"
 RECIPES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {

@@ -104,6 +104,7 @@ class Run:
 
 def batch_size_of(settings: TrainingSettings, train: Labelled) -> int:
     """Gives how many images or nodes a step takes: no more than there are."""
+    assert not isinstance(settings.batch_size, str)  # it was settled
     return min(settings.batch_size or len(train), len(train))
 
 

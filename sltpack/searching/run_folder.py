@@ -29,7 +29,7 @@ LOG = "log.txt"
 """What a run says while it goes on, to read and not to compute with."""
 _MAX_METRICS = 2**24
 """Bytes: a hundred thousand epochs."""
-_MAY_DIFFER = ("date", "sltpack")
+_MAY_DIFFER = ("date", "sltpack", "data_title")
 _IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..checkpoints.facts import OUTPUTS
 from ..checkpoints.reading import load_kind
 from ..checkpoints.records import KINDS, Checkpoint, Kept, TrainedNetwork
 from ..data.dataset import DataSet, Labelled
@@ -21,11 +22,13 @@ from ..files import make_folder
 from ..format import records as headers
 from ..format.records import MAX_WEIGHTS, Source
 from ..inference.devices import multiplies_bfloat16
-from ..inference.prediction import BATCH_SIZE, predict
+from ..inference.prediction import BATCH_SIZE, evaluating, predict
 from ..models import AnyBuilder, build, try_out
+from ..models.generated import is_small, predict_generated
 from ..models.layers import buffers, channels_last, count_batches, restore_buffers, searchable
-from ..progress import Bar, Log, bar
+from ..progress import Bar, Log, bar, say
 from ..source.network import searched_kept
+from .batches import AUTO, batch_size_for, explained
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .distributed.team import ALONE, Team
 from .events import Events, require_tensorboard
@@ -189,7 +192,7 @@ def ready_model(source: Source, data: DataSet, device: torch.device, builder: An
 
 
 def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySettings:
-    """Chooses the precision where that is left to sltpack.
+    """Choose the batch size and the precision where they are left to sltpack.
 
     Args:
         settings: of a run.
@@ -197,8 +200,10 @@ def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySet
         device: that computes.
 
     Returns:
-        The settings, their precision no longer "auto".
+        The settings, nothing in them "auto".
     """
+    if settings.batch_size == AUTO:
+        settings = replace(settings, batch_size=batch_size_for(data.training_size))
     if settings.precision != "auto":
         return settings
     # A graph has few nodes that train, and its network products that are sparse, in float32 in any case.
@@ -215,7 +220,10 @@ def _run(
     method: Method,
 ) -> Kept:
     team, folder, device, source = place.team, place.folder, place.device, method.source
-    settings = settle(settings, data, device)
+    chosen, settings = settings.batch_size, settle(settings, data, device)
+    assert not isinstance(settings.batch_size, str)
+    if chosen == AUTO and settings.batch_size and (line := explained(settings.batch_size, data.training_size)):
+        say(line)
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
@@ -381,7 +389,11 @@ def _finish(run: Run, test: Labelled) -> Kept:
     go_back(run.method, best)
     run.method.settle()
     reached = _accuracy(run, test.to(run.place.device), note="test")
-    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached})
+    outputs = {}
+    if is_small(best.source.model):
+        with evaluating(run.model):
+            outputs[OUTPUTS] = list(predict_generated(run.model, best.source.model, best.facts().input))
+    tested = replace(best, metrics={**best.metrics, "test_accuracy": reached, **outputs})
     if run.team.leads:
         tested.save(run.place.folder / BEST)
         Log(run.place.folder / LOG).write(f"test accuracy {reached:.4f}, of epoch {best.metrics['epoch']}")

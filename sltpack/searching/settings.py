@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import OptionError
+from .batches import AUTO, LARGEST
 from .methods.table import METHODS
 from .options import option, require_fitting
 from .options import seed as seed_option
@@ -18,7 +19,8 @@ class TrainingSettings:
 
     Attributes:
         epochs: passes over what is trained on.
-        batch_size: images or nodes in a step, over all processes; None takes all that train.
+        batch_size: images or nodes in a step, over all processes; None takes all that train, and "auto" chooses by how
+            many train (`sltpack.searching.batches`).
         optimizer: "sgd", stochastic gradient descent, or "adamw".
         learning_rate: the highest; it falls to 0 along a cosine, step by step.
         momentum: of stochastic gradient descent; AdamW's first beta.
@@ -37,8 +39,14 @@ class TrainingSettings:
     """
 
     epochs: int = option("Passes over what is trained on.", "budget", int, least=1)
-    batch_size: int | None = option(
-        "Images or nodes in a step; of a graph, all that train unless given.", "budget", int, default=128, least=1
+    batch_size: int | str | None = option(
+        "Images or nodes in a step; otherwise 128 images, or 64, 32 or 16 where an epoch would have fewer than 20 "
+        "steps, and of a graph all that train.",
+        "budget",
+        int,
+        default=LARGEST,
+        least=1,
+        words=(AUTO,),
     )
     optimizer: str = option(
         "What takes the steps; adamw wants a --learning-rate of its own, such as 0.01.",

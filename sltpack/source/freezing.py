@@ -52,7 +52,7 @@ def _freeze_layer(seed: int, index: int, name: str, shape: tuple[int, ...], want
     freeze_threshold = threshold(keys, wanted.pruned + wanted.locked)
     pruned = int(np.count_nonzero(below(keys, prune_threshold)))
     locked = int(np.count_nonzero(below(keys, freeze_threshold))) - pruned
-    return Layer(name, shape, prune_threshold, freeze_threshold, pruned, locked, kept=locked)
+    return Layer((name,), shape, prune_threshold, freeze_threshold, pruned, locked, kept=locked)
 
 
 def threshold(keys: NDArray[np.uint32], count: int) -> int:

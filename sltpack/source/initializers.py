@@ -12,17 +12,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ..format.records import Layer, Source
+from ..format.records import NO_INIT, STORED, Layer, Source
 from .streams import WEIGHTS, Stream
 
-VARIANCE = {"ku": 6, "skc": 2}
+VARIANCE = {"ku": 6, "skc": 2, NO_INIT: 2}
 """The square of a weight's size, of the largest for KU, times the fan-in and without scale."""
-UNIT_SIZE = {"ku": 2.0**-24, "skc": 1.0}
+UNIT_SIZE = {"ku": 2.0**-24, "skc": 1.0, NO_INIT: 1.0}
 """The size of the smallest power of two that no unit passes, inverted."""
+LARGEST_UNIT = {"ku": 2**24 - 1, "skc": 1, NO_INIT: 1}
+"""The size of the largest unit."""
 
 
 def units(init: str, seed: int, layer: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Draws the part of the weights that comes from the stream.
+    """Draw the part of the weights that comes from the stream.
 
     Args:
         init: "ku" or "skc".
@@ -50,10 +52,10 @@ def units(init: str, seed: int, layer: int, start: int, stop: int) -> NDArray[np
 
 
 def step(init: str, fan_in: int, scale: tuple[int, int]) -> np.float32:
-    """Works out the factor of a layer's units.
+    """Return the factor of a layer's units.
 
     Args:
-        init: "ku" or "skc".
+        init: "ku", "skc" or "none", which is scaled as "skc" is.
         fan_in: the product of all dimensions of the weight but the first.
         scale: a and b: variances are multiplied by a / b.
 
@@ -68,11 +70,11 @@ def step(init: str, fan_in: int, scale: tuple[int, int]) -> np.float32:
 
 
 def scale_of(source: Source, layer: Layer) -> tuple[int, int]:
-    """Gives the a and b by which a layer's variance is scaled.
+    """Return the a and b by which a layer's variance is scaled.
 
     Args:
-        source: the source network, with the kept counts of the ticket. Its scale is "none" (1 / 1), "layer" (weights /
-            kept ones of this layer) or "global" (the same over all layers).
+        source: the source network, with the counts of the ticket. Its scale is "none" (1 / 1), "layer" (weights / kept
+            ones of this layer, each counted by the square of its multiplicity) or "global" (the same over all layers).
         layer: one of its layers.
 
     Returns:
@@ -81,19 +83,23 @@ def scale_of(source: Source, layer: Layer) -> tuple[int, int]:
     if source.scale == "none":
         return 1, 1
     if source.scale == "layer":
-        return layer.size, layer.kept
-    return source.size, source.kept
+        return layer.size, source.squares(layer)
+    return source.size, sum(map(source.squares, source.layers))
 
 
-def step_of(source: Source, index: int) -> np.float32:
-    """Works out the step of one layer of a source network, by its counts.
+def step_of(source: Source, index: int, steps: NDArray[np.float32] | None = None) -> np.float32:
+    """Return the step of one layer: the one that is stored, or what its counts lead to.
 
     Args:
-        source: the source network, with the kept counts of the ticket.
+        source: the source network, with the counts of the ticket.
         index: the layer's number, from 0.
+        steps: of all layers, float32 [layers], where the scale is "stored".
 
     Returns:
         The float32 factor of the layer's units; 0 where the scale is by the kept weights and there are none.
     """
+    if source.scale == STORED:
+        assert steps is not None  # a ticket of this scale has them
+        return np.float32(steps[index])
     layer = source.layers[index]
     return step(source.init, layer.fan_in, scale_of(source, layer))

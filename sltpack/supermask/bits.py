@@ -1,4 +1,4 @@
-"""The supermask: one bit for each searched position, 1 = kept, layer after layer without padding."""
+"""The bits of a plane, such as the supermask: layer after layer, without padding."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Supermask:
+class Bits:
     """An immutable string of bits; bit j is bit (j mod 8), least significant first, of byte floor(j / 8)."""
 
     string: frozenbitarray = field(repr=False)
 
     @classmethod
-    def from_layers(cls, layers: Sequence[NDArray[np.bool_]]) -> Supermask:
-        """Puts the layers' bits one behind the other.
+    def from_layers(cls, layers: Sequence[NDArray[np.bool_]]) -> Bits:
+        """Put the layers' bits one behind the other.
 
         Args:
-            layers: for each layer, one bool for each searched position in ascending order.
+            layers: for each layer, one bool for each position of the plane's population, in ascending order.
 
         Returns:
-            The supermask.
+            The bits.
         """
         bits = np.concatenate([np.asarray(layer, np.bool_) for layer in layers]) if layers else np.zeros(0, np.bool_)
         return cls.from_bytes(np.packbits(bits, bitorder="little").tobytes(), bits.size)
 
     @classmethod
-    def from_bytes(cls, data: bytes, length: int) -> Supermask:
-        """Reads the bits back.
+    def from_bytes(cls, data: bytes, length: int) -> Bits:
+        """Read the bits back.
 
         Args:
             data: bytes as `to_bytes` gives them.
             length: how many of their bits there are.
 
         Returns:
-            The supermask.
+            The bits.
         """
         string = bitarray(endian="little")
         string.frombytes(data)
         return cls(frozenbitarray(string[:length]))
 
     @classmethod
-    def from_pieces(cls, pieces: Iterable[tuple[bytes, int]]) -> Supermask:
-        """Puts strings of bits one behind the other.
+    def from_pieces(cls, pieces: Iterable[tuple[bytes, int]]) -> Bits:
+        """Put strings of bits one behind the other.
 
         Args:
             pieces: bytes as `piece` gives them, and how many of their bits there are.
 
         Returns:
-            The supermask.
+            The bits.
         """
         string = bitarray(endian="little")
         for data, length in pieces:
@@ -62,14 +62,14 @@ class Supermask:
         return cls(frozenbitarray(string))
 
     def to_bytes(self) -> bytes:
-        """Gives the bytes; zero bits fill the last one."""
+        """Return the bytes; zero bits fill the last one."""
         return self.string.tobytes()
 
     def __len__(self) -> int:
         return len(self.string)
 
     def count(self, start: int, stop: int) -> int:
-        """Counts ones.
+        """Count ones.
 
         Args:
             start: the first bit.
@@ -81,7 +81,7 @@ class Supermask:
         return self.string.count(1, start, stop)
 
     def piece(self, start: int, stop: int) -> bytes:
-        """Gives a stretch of the bits as bytes, of which the first begins with the first bit.
+        """Return a stretch of the bits as bytes, of which the first begins with the first bit.
 
         Args:
             start: the first bit.
@@ -93,7 +93,7 @@ class Supermask:
         return self.string[start:stop].tobytes()
 
     def read(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Gives a stretch of the bits.
+        """Return a stretch of the bits.
 
         Args:
             start: the first bit.

@@ -62,7 +62,7 @@ class Reader:
     def __init__(self, states: NDArray[np.uint64], words: NDArray[np.uint32], where: object) -> None:
         self._states, self._words, self._where, self._position = states, words, where, 0
         if np.any(states < LOWEST_STATE):
-            raise damaged(self._where, "states of at least 2^32 in the supermask", "a smaller one")
+            raise damaged(self._where, "states of at least 2^32", "a smaller one")
 
     def read(self, count: int, table: Table) -> Symbols:
         """Reads symbols, the first of them in the first lane.
@@ -96,7 +96,7 @@ class Reader:
             if low.size:
                 taken = words[position : position + low.size]
                 if taken.size < low.size:
-                    raise damaged(self._where, "more words in the supermask", f"only {words.size}")
+                    raise damaged(self._where, "more words", f"only {words.size}")
                 states[low] = states[low] << word_shift | taken
                 position += low.size
         self._position = position
@@ -109,9 +109,9 @@ class Reader:
             FormatError: words are left, or a lane does not end as it has to.
         """
         if self._position != self._words.size:
-            raise damaged(self._where, f"{self._position} words in the supermask", f"{self._words.size}")
+            raise damaged(self._where, f"{self._position} words", f"{self._words.size}")
         if np.any(self._states != LOWEST_STATE):
-            raise damaged(self._where, "lanes of the supermask that end with the state 2^32", "another state")
+            raise damaged(self._where, "lanes that end with the state 2^32", "another state")
 
 
 def write(segments: Sequence[Segment], lanes: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:

@@ -1,4 +1,4 @@
-"""The codec "rans": an entropy code for the supermask (docs/format.md, "The codec rans").
+"""The codec "rans": an entropy code for the bits of a plane (docs/format.md, "The codec rans").
 
 A layer's only parameter is its density, which the header tells. Its bits are coded in blocks of 8, whose frequencies
 follow from the density. Where ones are few, many blocks are empty: which are not is coded first, as a string of bits
@@ -7,16 +7,16 @@ like any other, and then only those.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..format import payload as payloads
 from ..format.payload import CODED, MAX_LANES, RAW, Payload
-from ..format.records import Layer, Source
+from ..format.records import LayerBits
 from . import interleaved_rans as lanes
-from .bits import Supermask
+from .bits import Bits
 from .interleaved_rans import FREQUENCY_BITS, Reader, Segment, Symbols, Table
 
 BLOCK_BITS = 8
@@ -32,41 +32,41 @@ supermask, one more for each 8 KiB of a large one (0.07 %), and none with fewer 
 
 
 class Rans:
-    """Fewer bits than one for each searched position, by the density of each layer."""
+    """Fewer bits than one for each position, by the density of each layer."""
 
-    def encode(self, supermask: Supermask, source: Source) -> bytes:
-        """Writes each layer in the way that its counts call for."""
-        ways = tuple(payloads.way_of(layer) for layer in source.layers)
+    def encode(self, bits: Bits, layers: Sequence[LayerBits]) -> bytes:
+        """Write each layer in the way that its counts call for."""
+        ways = tuple(payloads.way_of(layer) for layer in layers)
         raw, segments, start = [], list[Segment](), 0
-        for layer, way in zip(source.layers, ways, strict=True):
-            bits = supermask.piece(start, start + layer.searched)
+        for layer, way in zip(layers, ways, strict=True):
+            part = bits.piece(start, start + layer.length)
             if way == RAW:
-                raw.append((bits, layer.searched))
+                raw.append((part, layer.length))
             elif way == CODED:
-                segments += split(_string_of(layer), _with_fewer_ones(layer, np.frombuffer(bits, np.uint8)))
-            start += layer.searched
+                segments += split(_string_of(layer), _with_fewer_ones(layer, np.frombuffer(part, np.uint8)))
+            start += layer.length
         count = lane_count(sum(symbols.size for symbols, _ in segments), lanes.bits_of(segments))
         states, words = lanes.write(segments, count)
-        plain = Supermask.from_pieces(raw).to_bytes()
+        plain = Bits.from_pieces(raw).to_bytes()
         return Payload(ways, plain, states.astype("<u8").tobytes(), words.astype("<u4").tobytes()).to_rans()
 
-    def decode(self, data: bytes, source: Source, where: object) -> Supermask:
-        """Reads the layers back, and makes sure that every lane ends where it has to."""
-        found = payloads.take_apart("rans", data, source, where)
+    def decode(self, data: bytes, layers: Sequence[LayerBits], where: object) -> Bits:
+        """Read the layers back, and make sure that every lane ends where it has to."""
+        found = payloads.take_apart("rans", data, layers, where)
         states = np.frombuffer(found.states, "<u8").astype(np.uint64)
         reader = Reader(states, np.frombuffer(found.words, "<u4"), where)
-        raw, start, pieces = Supermask.from_bytes(found.raw, 8 * len(found.raw)), 0, []
-        for layer, way in zip(source.layers, found.ways, strict=True):
+        raw, start, pieces = Bits.from_bytes(found.raw, 8 * len(found.raw)), 0, []
+        for layer, way in zip(layers, found.ways, strict=True):
             if way == RAW:
-                bits = raw.piece(start, start + layer.searched)
-                start += layer.searched
+                part = raw.piece(start, start + layer.length)
+                start += layer.length
             elif way == CODED:
-                bits = _with_fewer_ones(layer, join(_string_of(layer), reader)).tobytes()
+                part = _with_fewer_ones(layer, join(_string_of(layer), reader)).tobytes()
             else:
-                bits = (b"\xff" if layer.searched_kept else b"\0") * -(-layer.searched // 8)
-            pieces.append((bits, layer.searched))
+                part = (b"\xff" if layer.ones else b"\0") * -(-layer.length // 8)
+            pieces.append((part, layer.length))
         reader.finish()
-        return Supermask.from_pieces(pieces)
+        return Bits.from_pieces(pieces)
 
 
 def lane_count(symbols: int, bits: int) -> int:
@@ -188,17 +188,16 @@ def join(string: BitString, reader: Reader) -> Symbols:
     return np.append(blocks, reader.read(1, table_of(string.zeros, rest, sparse=False))) if rest else blocks
 
 
-def _string_of(layer: Layer) -> BitString:
-    """Gives a layer's bits as they are coded, inverted where most of them are ones."""
-    n, ones = layer.searched, layer.searched_kept
-    return BitString(n, (max(ones, n - ones) << SHARE_BITS) // n)
+def _string_of(layer: LayerBits) -> BitString:
+    """Return what is known of a layer's bits as they are coded, inverted where most of them are ones."""
+    return BitString(layer.length, (max(layer.ones, layer.length - layer.ones) << SHARE_BITS) // layer.length)
 
 
-def _with_fewer_ones(layer: Layer, blocks: Symbols) -> Symbols:
-    """Inverts a layer's bits where most of them are ones, but not those that fill the last byte."""
-    if 2 * layer.searched_kept <= layer.searched:
+def _with_fewer_ones(layer: LayerBits, blocks: Symbols) -> Symbols:
+    """Invert a layer's bits where most of them are ones, but not those that fill the last byte."""
+    if 2 * layer.ones <= layer.length:
         return blocks
     inverted = ~blocks
-    if rest := layer.searched % BLOCK_BITS:
+    if rest := layer.length % BLOCK_BITS:
         inverted[-1] &= (1 << rest) - 1
     return inverted

@@ -1,31 +1,42 @@
-"""A ticket: source network, freezing and supermask, to and from a file; it regenerates any layer, or rows of one."""
+"""A ticket: source network, freezing and what was searched; it regenerates any layer, or rows of one."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundled import locate
-from ..errors import FormatError, OutputError, RequestError
-from ..files import write_atomically
-from ..format import container as containers
-from ..format.container import Buffer, Container
-from ..format.records import MAX_DIMENSIONS, MAX_WEIGHTS, Header, Layer, Source
+from ..errors import FormatError, MismatchError, RequestError, damaged
+from ..format.container import Container
+from ..format.records import (
+    KEPT,
+    NO_INIT,
+    SIGN,
+    STORED,
+    GraphInput,
+    Header,
+    ImageInput,
+    Layer,
+    Result,
+    Source,
+)
+from ..format.tensors import STEPS, VALUES, origin_of, require_consistent, tensors_of
 from ..source import freezing, initializers
 from ..source.streams import FREEZING, Stream, pieces
 from ..supermask import codecs
-from ..supermask.bits import Supermask
+from ..supermask.bits import Bits
+from .buffers import StoredBuffers, store
+from .planes import LayerPlanes, starts_of
+from .preprocessing import Pictures, preprocess
 
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_VALUES: dict[str, np.dtype[Any]] = {"values.f32": np.dtype("<f4"), "values.f16": np.dtype("<f2")}
+Masks = Sequence[NDArray[np.bool_]]
+"""The bits of a plane, for each layer bool [population], in ascending order of the positions."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,18 +44,32 @@ class Ticket:
     """A strong lottery ticket.
 
     Attributes:
-        source: the source network and its freezing, with each layer's kept count.
-        supermask: one bit for each searched position.
-        buffers: what cannot come from a seed, float32 or float16, by its name in the model's state dict.
+        source: the source network and its freezing, with the counts of each layer.
+        planes: the bits that were searched: `kept`, then each of `source.planes`.
+        stored_buffers: what cannot come from a seed, as the file has it.
         weights_sha256: of the little-endian float32 bytes of all layers' effective weights, in order.
         about: free text pairs.
+        steps: of all layers, float32 [layers], where the scale is "stored".
+        values: the kept searched weights of all layers, float32 or float16, where neither stream nor signs give them.
+        input: how the network is fed; None where it is unknown.
+        classes: the names of the classes, by label; none where they are unknown.
+        results: what was measured.
+        outputs: the classes that were predicted on generated inputs.
+        extra: JSON values of a later version's entries, by name.
     """
 
     source: Source
-    supermask: Supermask
-    buffers: Mapping[str, NDArray[np.floating]]
+    planes: Mapping[str, Bits]
+    stored_buffers: StoredBuffers
     weights_sha256: str
     about: Mapping[str, str]
+    steps: NDArray[np.float32] | None = None
+    values: NDArray[np.floating] | None = None
+    input: ImageInput | GraphInput | None = None
+    classes: tuple[str, ...] = ()
+    results: tuple[Result, ...] = ()
+    outputs: tuple[int, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         source = self.source
@@ -54,67 +79,104 @@ class Ticket:
     def create(
         cls,
         source: Source,
-        layer_masks: list[NDArray[np.bool_]],
-        buffers: Mapping[str, NDArray[np.floating]],
+        masks: Masks,
+        buffers: Mapping[str, NDArray[np.floating]] | StoredBuffers,
         about: Mapping[str, str],
+        *,
+        further: Mapping[str, Masks] | None = None,
+        steps: NDArray[np.float32] | None = None,
+        values: NDArray[np.floating] | None = None,
+        input: ImageInput | GraphInput | None = None,
+        classes: Sequence[str] = (),
+        results: Sequence[Result] = (),
+        outputs: Sequence[int] = (),
     ) -> Ticket:
-        """Makes a ticket from a search's result.
+        """Make a ticket from a search's result.
 
         Args:
-            source: the source network; its kept counts are set anew.
-            layer_masks: for each layer, bool [searched positions], in ascending order.
-            buffers: float32 or float16.
+            source: the source network; its counts and planes are set from the masks.
+            masks: the supermask, for each layer bool [searched positions], in ascending order.
+            buffers: float32 or float16, by name, or as `sltpack.tickets.buffers.store` returned them.
             about: free text pairs.
+            further: the planes beyond `kept`, each over the population that docs/format.md defines.
+            steps: float32 [layers] where the scale is "stored", all above 0 where anything is kept.
+            values: the kept searched weights of all layers, ascending positions, float32 or float16.
+            input: how the network is fed.
+            classes: the names of the classes, by label.
+            results: what was measured.
+            outputs: the classes that were predicted on generated inputs.
 
         Returns:
             The ticket, with the digest of its weights.
 
         Raises:
             RequestError: a buffer's name, type or shape is none that a file can hold.
-            ValueError: a mask is of another length than its layer's search space.
+            FormatError: planes, steps, values, init and scale do not fit each other.
+            ValueError: a mask is of another length than its layer's population.
         """
-        for name, values in buffers.items():
-            _require_storable(source, name, values)
-        for layer, mask in zip(source.layers, layer_masks, strict=True):
-            if mask.shape != (layer.searched,):
-                raise ValueError(f"a mask {mask.shape} for the {layer.searched} searched weights of {layer.name}")
-        layers = tuple(
-            replace(layer, kept=layer.locked + int(np.count_nonzero(mask)))
-            for layer, mask in zip(source.layers, layer_masks, strict=True)
+        planes = {KEPT: masks, **(further or {})}
+        counted = _counted(source, planes)
+        if not isinstance(buffers, StoredBuffers):
+            buffers = store(buffers, taken={name for layer in source.layers for name in layer.parameters})
+        unsigned = cls(
+            counted,
+            {name: Bits.from_layers(list(bits)) for name, bits in planes.items()},
+            buffers,
+            "",
+            about,
+            None if steps is None else np.asarray(steps, np.float32),
+            values,
+            input,
+            tuple(classes),
+            tuple(results),
+            tuple(outputs),
         )
-        supermask = Supermask.from_layers(layer_masks)
-        unsigned = cls(replace(source, layers=layers), supermask, buffers, "", about)
+        unsigned.require_weights("ticket")
         return replace(unsigned, weights_sha256=unsigned.digest())
 
     @classmethod
     def from_container(cls, container: Container, where: object) -> Ticket:
-        """Reads a ticket from a checked container.
+        """Read a ticket from a checked container.
 
         Args:
-            container: what `sltpack.format.container.read` gave.
+            container: what `sltpack.format.container.read` returned.
             where: what to name in an error.
 
         Returns:
             The ticket.
 
         Raises:
-            FormatError: the supermask is damaged, or a layer's kept count is not what it says.
+            FormatError: a plane is damaged, a layer's counts are not what it says, or a number is not finite.
         """
-        header = container.header
-        source = header.source
-        return cls(
+        header, tensors, source = container.header, container.tensors, container.header.source
+        planes = {
+            name: codecs.decode(header.codec, tensors[name], source.bits_of(name), f"{where}: {name}")
+            for name in (KEPT, *source.planes)
+        }
+        buffers = {kind: tensors[f"buffers.{kind}"] for kind in ("f32", "f16", "u8") if f"buffers.{kind}" in tensors}
+        ticket = cls(
             source,
-            codecs.decode(header.codec, container.supermask, source, where),
-            {b.name: np.frombuffer(b.data, _DTYPES[b.dtype]).reshape(b.shape) for b in container.buffers},
+            planes,
+            StoredBuffers(header.buffers, buffers),
             header.weights_sha256,
-            {key: value for key, value in header.about.items() if key != containers.FINGERPRINT},
+            header.about,
+            np.frombuffer(tensors[STEPS], "<f4") if STEPS in tensors else None,
+            np.frombuffer(tensors[container.values], _VALUES[container.values]) if container.values else None,
+            header.input,
+            header.classes,
+            header.results,
+            header.outputs,
+            header.extra,
         )
+        ticket.stored_buffers.restore(where)
+        ticket.require_weights(where)
+        return ticket
 
     def to_container(self, codec: str = codecs.AUTO) -> Container:
-        """Takes the ticket apart for a file.
+        """Take the ticket apart for a file.
 
         Args:
-            codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
+            codec: how the planes are written: "raw", "rans", or "auto" for the smaller of the two.
 
         Returns:
             The container, to be written by `sltpack.format.container.encode`.
@@ -122,14 +184,53 @@ class Ticket:
         Raises:
             RequestError: there is no such codec.
         """
-        buffers = self._file_buffers()
-        told = {containers.FINGERPRINT: containers.fingerprint(buffers)} if buffers else {}
-        name, data = codecs.encode(codec, self.supermask, self.source)
-        header = Header(self.source, name, self.weights_sha256, {**self.about, **told})
-        return Container(header, data, buffers)
+        codec, planes = codecs.encode(
+            codec, {name: (bits, self.source.bits_of(name)) for name, bits in self.planes.items()}
+        )
+        header = Header(
+            self.source,
+            codec,
+            self.weights_sha256,
+            self.about,
+            self.stored_buffers.rows,
+            self.input,
+            self.classes,
+            self.results,
+            self.outputs,
+            self.extra,
+        )
+        tensors = {
+            **{f"buffers.{kind}": data for kind, data in self.stored_buffers.tensors.items()},
+            **planes,
+            **({} if self.steps is None else {STEPS: self.steps.astype("<f4").tobytes()}),
+        }
+        if self.values is not None:
+            tensors[self._values_name] = self.values.astype(_VALUES[self._values_name]).tobytes()
+        order = [tensor.name for tensor in tensors_of(header, self._values_name)]
+        return Container(header, {name: tensors[name] for name in order})
+
+    @property
+    def supermask(self) -> Bits:
+        """The plane `kept`: one bit for each searched position."""
+        return self.planes[KEPT]
+
+    @cached_property
+    def buffers(self) -> Mapping[str, NDArray[np.floating]]:
+        """What cannot come from a seed, float32 or float16, by its name in the model's state dict."""
+        return self.stored_buffers.restore()
+
+    @property
+    def origin(self) -> str:
+        """Where the kept weights come from: "seeded", "signs stored" or "values stored"."""
+        return origin_of(self.source, self._values_name)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the sizes of all weights come from a stream of random numbers, and no weight stands in the file."""
+        return self.source.init != NO_INIT and self.values is None
 
     def freezing_mask(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.int8]:
-        """Regenerates the ternary freezing mask of a layer.
+        """Regenerate the ternary freezing mask of a layer.
 
         Args:
             index: the layer's number, from 0, or its name.
@@ -147,7 +248,7 @@ class Ticket:
         return values.reshape(-1, *layer.shape[1:])
 
     def source_weights(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.float32]:
-        """Regenerates the random weights of a layer, none of them removed.
+        """Regenerate the random weights of a layer, none of them removed; signs and values of the file play no part.
 
         Args:
             index: the layer's number, from 0, or its name.
@@ -157,11 +258,18 @@ class Ticket:
             float32 of the layer's shape (fewer rows where asked), scaled as in the ticket.
 
         Raises:
-            RequestError: there is no such layer, or the slice has a step.
+            RequestError: there is no such layer, the slice has a step, or the ticket is not made from random weights.
         """
         index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
-        step = initializers.step_of(self.source, index)
+        if self.source.init == NO_INIT:
+            raise RequestError(
+                f"layer {layer.name}",
+                expected="a ticket made from random weights",
+                found=f"one with {self.origin}",
+                remedy="use weights()",
+            )
+        step = initializers.step_of(self.source, index, self.steps)
         values = np.empty(stop - start, np.float32)
         for first, last in pieces(start, stop):
             drawn = initializers.units(self.source.init, self.source.seeds.weights, index, first, last)
@@ -169,17 +277,46 @@ class Ticket:
         return values.reshape(-1, *layer.shape[1:])
 
     def supermask_bits(self, index: int | str) -> NDArray[np.bool_]:
-        """Gives a layer's part of the supermask: bool [searched positions], in ascending order.
+        """Return a layer's part of the supermask: bool [searched positions], in ascending order.
 
         Raises:
             RequestError: there is no such layer.
         """
+        return self.plane_bits(KEPT, index)
+
+    def plane_bits(self, plane: str, index: int | str) -> NDArray[np.bool_]:
+        """Return a layer's part of a plane: bool [population], in ascending order.
+
+        Args:
+            plane: "kept" or one of `source.planes`.
+            index: the layer's number, from 0, or its name.
+
+        Raises:
+            RequestError: there is no such layer or plane.
+        """
+        if plane not in self.planes:
+            raise RequestError(
+                f"plane {plane}", expected=" or ".join(self.planes), found=plane, remedy="choose one of the ticket's"
+            )
         index = self.number_of(index)
-        layer, start = self._layer(index), self._starts[index]
-        return self.supermask.read(start, start + layer.searched)
+        self._layer(index)
+        return self.planes[plane].read(*self._starts[plane][index : index + 2])
+
+    def multiplicities(self, index: int) -> NDArray[np.uint8]:
+        """Return how many coats keep each searched weight of a layer: uint8 [searched positions], without coats 0 or 1.
+
+        Raises:
+            RequestError: there is no such layer.
+        """
+        layer = self._layer(index)
+        bits, multiplicities, _ = self._planes_of(index).take(layer.searched)
+        counts = bits.astype(np.uint8)
+        if multiplicities is not None:
+            counts[bits] = multiplicities
+        return counts
 
     def weights(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.float32]:
-        """Regenerates the effective weights of a layer: zero, +0.0, where the ticket has none.
+        """Regenerate the effective weights of a layer: zero, +0.0, where the ticket has none.
 
         For rows in the middle of a layer, the freezing keys before them are drawn too, to count the searched
         positions there; no other layer is touched.
@@ -197,37 +334,34 @@ class Ticket:
         """
         index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
-        step = initializers.step_of(self.source, index)
+        step = initializers.step_of(self.source, index, self.steps)
         values = np.empty(stop - start, np.float32)
         count = 0
-        for first, last, kept in self._kept(index, layer, start, stop):
-            drawn = initializers.units(self.source.init, self.source.seeds.weights, index, first, last)
-            drawn *= step
-            # The bits times 0 or 1: a weight that is not kept is +0.0, whatever its sign was.
-            part = values[first - start : last - start].view(np.uint32)
-            np.multiply(drawn.view(np.uint32), kept, out=part, dtype=np.uint32)
-            count += int(np.count_nonzero(kept))
+        for piece in self._pieces(index, layer, start, stop):
+            part = values[piece.first - start : piece.last - start]
+            self._fill(part, piece, index, step)
+            count += int(np.count_nonzero(piece.present))
         if stop - start == layer.size and count != layer.kept:
             raise freezing.contradiction(layer, f"{layer.kept} kept", f"{count}")
         return values.reshape(-1, *layer.shape[1:])
 
     def state(self) -> dict[str, NDArray[np.floating]]:
-        """Regenerates everything that the model's `load_state_dict` needs.
+        """Regenerate everything that the model's `load_state_dict` needs.
 
         Returns:
             Effective weights by parameter name, in the order of the layers, then the buffers as float32.
         """
-        weights: dict[str, NDArray[np.floating]] = {
-            layer.parameter: self.weights(index) for index, layer in enumerate(self.source.layers)
-        }
+        weights: dict[str, NDArray[np.floating]] = {}
+        for index, layer in enumerate(self.source.layers):
+            weights |= dict.fromkeys(layer.parameters, self.weights(index))
         return weights | {name: values.astype(np.float32) for name, values in self.buffers.items()}
 
     def digest(self) -> str:
-        """Works out the SHA-256 of the effective weights, layer by layer, so that only one of them is in memory."""
+        """Return the SHA-256 of the effective weights, layer by layer, so that only one of them is in memory."""
         return weights_digest(self.weights(index) for index in range(len(self.source.layers)))
 
     def check(self, digest: str, where: object = "ticket") -> None:
-        """Compares a digest of regenerated weights with the one that the ticket was made with.
+        """Compare a digest of regenerated weights with the one that the ticket was made with.
 
         Args:
             digest: 64 hexadecimal digits.
@@ -244,9 +378,37 @@ class Ticket:
                 remedy="the file was not made by a correct writer, or this machine computes wrongly",
             )
 
+    def preprocess(self, images: Pictures) -> Pictures:
+        """Turn the bytes of pictures into the numbers that the network takes, exactly as `sltpack infer` does.
+
+            model, images = sltpack.build(ticket), numpy.zeros((5, 32, 32, 3), numpy.uint8)
+            scores = model(torch.from_numpy(ticket.preprocess(images)))
+
+        Args:
+            images: a NumPy array or a torch tensor, [n, height, width, channels], or [height, width, channels] for one
+                picture: uint8, or floating-point numbers from 0 to 1.
+
+        Returns:
+            float32 [n, channels, height, width], of the same library and on the same device.
+
+        Raises:
+            RequestError: the pictures have another type, shape or range.
+            MismatchError: the ticket does not say how pictures become numbers, or takes a graph.
+        """
+        if not isinstance(self.input, ImageInput):
+            raise MismatchError(
+                "ticket: input",
+                expected="how pictures become the network's input",
+                found="nothing" if self.input is None else "how a graph does",
+                remedy="feed the model as its maker did",
+            )
+        shape = self.source.model.arguments.get("input_shape")
+        size = (shape[1], shape[2]) if isinstance(shape, list) and len(shape) == 3 else None
+        return preprocess(images, self.input, size)
+
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """The rows of its layers, in order: name, shape, thresholds and counts."""
+        """The rows of its layers, in order: names, shape, thresholds and counts."""
         return self.source.layers
 
     def number_of(self, layer: int | str) -> int:
@@ -260,9 +422,35 @@ class Ticket:
         names = [row.name for row in self.layers]
         if layer not in names:
             raise RequestError(
-                f"layer {layer}", expected=", ".join(names), found="none of that name", remedy="choose one"
+                f"layer {layer}", expected=", ".join(names), found="none of that name", remedy="choose one of these"
             )
         return names.index(layer)
+
+    def require_weights(self, where: object) -> None:
+        """Require that planes, steps and values fit each other, and that every weight will be a finite number.
+
+        Args:
+            where: what to name in an error.
+
+        Raises:
+            FormatError: they do not.
+        """
+        require_consistent(self.source, self._values_name, where)
+        steps, values, source = self.steps, self.values, self.source
+        needed = (len(source.layers),) if source.scale == STORED else None
+        if (None if steps is None else steps.shape) != needed:
+            raise damaged(where, f"{STEPS}, one a layer, with the scale {STORED} and with no other", "others")
+        if values is not None and values.shape != (self._starts[SIGN][-1],):
+            raise damaged(where, f"{self._starts[SIGN][-1]} values of kept searched weights", f"{list(values.shape)}")
+        if values is not None and not np.isfinite(values).all():
+            raise damaged(where, "finite numbers in the values", "others")
+        largest = float(initializers.LARGEST_UNIT[source.init] * source.coats)
+        for layer, step in zip(source.layers, () if steps is None else steps.tolist(), strict=steps is not None):
+            reach = step * largest * 1.001  # with what two roundings can add
+            fine = reach < float(np.finfo(np.float32).max) and (step > 0 or (layer.kept == 0 and str(step) == "0.0"))
+            if not fine:
+                expected = "a step above 0 that leads to finite weights"
+                raise damaged(f"{where}: layer {layer.name}", expected, f"{step:g}")
 
     def _layer(self, index: int) -> Layer:
         layers = self.source.layers
@@ -275,9 +463,16 @@ class Ticket:
             )
         return layers[index]
 
+    @property
+    def _values_name(self) -> str:
+        return "" if self.values is None else VALUES[self.values.dtype.itemsize == 2]
+
     @cached_property
-    def _starts(self) -> list[int]:
-        return list(accumulate((layer.searched for layer in self.source.layers), initial=0))
+    def _starts(self) -> dict[str, list[int]]:
+        return starts_of(self.source)
+
+    def _planes_of(self, index: int) -> LayerPlanes:
+        return LayerPlanes(self.planes, {plane: starts[index] for plane, starts in self._starts.items()})
 
     def _span(self, index: int, rows: slice) -> tuple[Layer, int, int]:
         layer = self._layer(index)
@@ -288,96 +483,90 @@ class Ticket:
         first, last, _ = rows.indices(layer.shape[0])
         return layer, first * layer.fan_in, max(first, last) * layer.fan_in
 
-    def _kept(self, index: int, layer: Layer, start: int, stop: int) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
-        """Tells piece by piece which weights are in the ticket: first position, the one behind the last, bool."""
-        keys = Stream(self.source.seeds.freezing, index, FREEZING)
-        position, end = self._starts[index : index + 2]
+    def _pieces(self, index: int, layer: Layer, start: int, stop: int) -> Iterator[_Piece]:
+        keys, planes = Stream(self.source.seeds.freezing, index, FREEZING), self._planes_of(index)
+        passed = 0
         for first, last in pieces(0, start):
-            position += int(np.count_nonzero(~freezing.below(keys.draws(first, last), layer.freeze_threshold)))
+            passed += int(np.count_nonzero(~freezing.below(keys.draws(first, last), layer.freeze_threshold)))
+        planes.skip(min(passed, layer.searched))
         for first, last in pieces(start, stop):
             drawn = keys.draws(first, last)
-            kept = ~freezing.below(drawn, layer.prune_threshold)
+            present = ~freezing.below(drawn, layer.prune_threshold)
             # Their numbers, since to select by random bools costs the processor a wrong guess at every other one.
             searched = np.flatnonzero(~freezing.below(drawn, layer.freeze_threshold))
-            bit, position = position, position + searched.size
-            if position > end or (last == layer.size and position < end):
-                raise freezing.contradiction(layer, f"{layer.searched} searched", "more" if position > end else "fewer")
-            kept[searched] = self.supermask.read(bit, position)
-            yield first, last, kept
+            passed += searched.size
+            if passed > layer.searched or (last == layer.size and passed < layer.searched):
+                found = "more" if passed > layer.searched else "fewer"
+                raise freezing.contradiction(layer, f"{layer.searched} searched", found)
+            before = planes.kept_before
+            bits, multiplicities, negative = planes.take(searched.size)
+            present[searched] = bits
+            chosen = None
+            if multiplicities is not None or negative is not None or self.values is not None:
+                chosen = searched[bits]
+            yield _Piece(first, last, present, before, chosen, multiplicities, negative)
 
-    def _file_buffers(self) -> tuple[Buffer, ...]:
-        names = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16"}
-        buffers = []
-        for name, values in self.buffers.items():
-            dtype = names[values.dtype.newbyteorder("=")]
-            buffers.append(Buffer(name, dtype, values.shape, values.astype(_DTYPES[dtype]).tobytes()))
-        return tuple(sorted(buffers, key=containers.file_order))
-
-
-def _require_storable(source: Source, name: str, values: NDArray[np.floating]) -> None:
-    known = values.dtype in (np.float32, np.float16)
-    if not known or values.size == 0 or values.ndim > MAX_DIMENSIONS:
-        raise RequestError(
-            f"buffer {name}",
-            expected=f"float32 or float16 of at most {MAX_DIMENSIONS} dimensions, none of them 0",
-            found=f"{values.dtype} {list(values.shape)}",
-            remedy="keep such a buffer out of the model's state (persistent=False)",
-        )
-    if name in {layer.parameter for layer in source.layers}:
-        raise RequestError(
-            f"buffer {name}", expected="a name that no layer's weight has", found=name, remedy="rename the buffer"
-        )
-
-
-def load(path: str | os.PathLike[str], max_weights: int = MAX_WEIGHTS) -> Ticket:
-    """Reads a ticket from a file; its digest, sizes and counts have been checked, and no weight has been generated.
-
-    Args:
-        path: a `.slt` file, or the name of a ticket in the package, such as "conv6-cifar10".
-        max_weights: the most weights that the file may ask for.
-
-    Returns:
-        The ticket.
-
-    Raises:
-        RequestError: there is no such file.
-        FormatError: the file is damaged, or is no ticket.
-        LimitError: the file asks for too many weights.
-    """
-    file = locate(os.fspath(path))
-    return Ticket.from_container(containers.read(file, max_weights), file)
+    def _fill(self, part: NDArray[np.float32], piece: _Piece, index: int, step: np.float32) -> None:
+        """Work out the effective weights of a piece: unit, times step, times multiplicity; or the value itself."""
+        source, chosen = self.source, piece.chosen
+        if source.init == NO_INIT:
+            drawn = np.ones(piece.last - piece.first, np.float32)
+        else:
+            drawn = initializers.units(source.init, source.seeds.weights, index, piece.first, piece.last)
+        if piece.negative is not None:
+            drawn[chosen] = 1 - 2 * piece.negative.astype(np.float32)
+        drawn *= step
+        if piece.multiplicities is not None:
+            drawn[chosen] *= piece.multiplicities.astype(np.float32)  # a product with 1 changes nothing
+        if self.values is not None and chosen is not None:
+            drawn[chosen] = self.values[piece.before : piece.before + chosen.size]
+        # The bits times 0 or 1: a weight that is not kept is +0.0, whatever its sign was.
+        np.multiply(drawn.view(np.uint32), piece.present, out=part.view(np.uint32), dtype=np.uint32)
 
 
-def save(ticket: Ticket, path: str | os.PathLike[str], *, force: bool = False, codec: str = codecs.AUTO) -> None:
-    """Writes a ticket to a file, atomically, and only after it has been read back and has given the same weights.
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Some positions of a layer, one behind the other.
 
-    Args:
-        ticket: the ticket.
-        path: the file's name.
-        force: whether an existing file is replaced.
-        codec: how the supermask is written: "raw", "rans", or "auto" for the smaller of the two.
-
-    Raises:
-        RequestError: the file exists and `force` is not set, or there is no such codec.
-        OutputError: the file cannot be written, or does not give the ticket's weights again.
+    Attributes:
+        first: the first of them.
+        last: the one behind the last.
+        present: which are in the ticket, locked or kept, bool.
+        before: how many searched weights are kept before them, in all layers.
+        chosen: the searched ones that are kept, counted from `first`; None where nothing more is known of them.
+        multiplicities: of these, where there are coats.
+        negative: which of these are, where there are signs.
     """
 
-    def check(written: bytes) -> None:
-        copy = Ticket.from_container(containers.decode(written, path, ticket.source.size), path)
-        if copy.digest() != ticket.weights_sha256:
-            raise OutputError(
-                path,
-                expected="a file that gives the ticket's weights again, bit for bit",
-                found="other weights",
-                remedy="nothing was written under that name; please report this",
-            )
+    first: int
+    last: int
+    present: NDArray[np.bool_]
+    before: int
+    chosen: NDArray[np.intp] | None
+    multiplicities: NDArray[np.uint8] | None
+    negative: NDArray[np.bool_] | None
 
-    data = containers.encode(ticket.to_container(codec))
-    write_atomically(Path(path), data, force=force, check=check)
+
+def _counted(source: Source, planes: Mapping[str, Masks]) -> Source:
+    """Return the source with the counts of its planes, whose lengths are checked."""
+    ones = {name: [int(np.count_nonzero(mask)) for mask in masks] for name, masks in planes.items()}
+    further = tuple(planes)[1:]
+    if any(len(counts) != len(source.layers) for counts in ones.values()):
+        raise ValueError(f"masks for other than the {len(source.layers)} layers")
+    layers = tuple(
+        replace(layer, kept=layer.locked + ones[KEPT][index], further=tuple(ones[name][index] for name in further))
+        for index, layer in enumerate(source.layers)
+    )
+    counted = replace(source, layers=layers, planes=further)
+    for name, masks in planes.items():
+        for layer, of_layer, mask in zip(layers, counted.bits_of(name), masks, strict=True):
+            if mask.shape != (of_layer.length,):
+                raise ValueError(f"a mask {mask.shape} for the {of_layer.length} bits of {layer.name} in plane {name}")
+    return counted
 
 
 def weights_digest(layers: Iterable[NDArray[np.float32]]) -> str:
-    """Works out the SHA-256 of weights.
+    """Return the SHA-256 of weights.
 
     Args:
         layers: the layers' float32 arrays, in order.

@@ -13,7 +13,8 @@ import pytest
 from sltpack import models
 from sltpack.format.records import Ratios, Seeds
 from sltpack.source.network import make_source
-from sltpack.tickets.ticket import Ticket, save
+from sltpack.tickets.storage import save
+from sltpack.tickets.ticket import Ticket
 
 Pairs = Callable[..., None]
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from sltpack import data, models
+from sltpack import models
+from sltpack.data.images.cifar import INPUT
+from sltpack.data.images.in_memory import Images
 from sltpack.format.records import Ratios, Seeds
 from sltpack.inference.network import build
 from sltpack.inference.prediction import BATCH_SIZE, predict
@@ -25,7 +27,7 @@ def test_infer(pairs: Pairs) -> None:
     model = build(Ticket.create(source, [random.random(layer.searched) < 0.5 for layer in source.layers], {}, {}))
     dense = models.build(spec).to(memory_format=torch.channels_last).eval()
     pixels = torch.from_numpy(random.integers(0, 256, (IMAGES, 32, 32, 3), np.uint8))
-    images = data.unlabelled("cifar10", pixels)
+    images = Images(pixels, torch.zeros(IMAGES, dtype=torch.int64), (), INPUT)
     # The plain network gets what the ticket still has to make of the pixels.
     batches = [images.normalise(batch) for batch in pixels.split(BATCH_SIZE)]
 

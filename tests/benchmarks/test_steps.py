@@ -15,7 +15,7 @@ import torch
 
 from sltpack import models
 from sltpack.data.dataset import Batch
-from sltpack.data.images.cifar import CIFAR10_CLASSES, DEVIATION, MEAN
+from sltpack.data.images.cifar import CIFAR10_CLASSES, INPUT
 from sltpack.data.images.in_memory import Images
 from sltpack.format.records import Ratios, Seeds
 from sltpack.inference.devices import choose_device, multiplies_bfloat16
@@ -39,7 +39,7 @@ def batches() -> Iterator[Batch]:
     random = np.random.default_rng(0)
     pixels = torch.from_numpy(random.integers(0, 256, (20 * BATCH, 32, 32, 3), np.uint8))
     labels = torch.from_numpy(random.integers(0, 10, len(pixels)))
-    images = Images(pixels, labels, CIFAR10_CLASSES, MEAN, DEVIATION).to(DEVICE)
+    images = Images(pixels, labels, CIFAR10_CLASSES, INPUT).to(DEVICE)
     for epoch in itertools.count():
         yield from images.training_batches(random.permutation(len(images)), BATCH, [epoch])
 

@@ -16,7 +16,8 @@ from sltpack.export import write_weights
 from sltpack.format.records import Ratios, Seeds, Source
 from sltpack.models.layers import buffers
 from sltpack.source.network import make_source, searched_kept
-from sltpack.tickets.ticket import Ticket, load, save
+from sltpack.tickets.storage import load, save
+from sltpack.tickets.ticket import Ticket
 
 Pairs = Callable[..., None]
 

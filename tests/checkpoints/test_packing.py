@@ -9,12 +9,13 @@ import pytest
 from safetensors.numpy import load_file
 
 from sltpack import load, save
-from sltpack.checkpoints.packing import Digests, Unpacked, pack, unpack, verify
+from sltpack.checkpoints.packing import Unpacked, pack, unpack
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.errors import FormatError, RequestError
 from sltpack.format.container import read
 from sltpack.format.records import CODECS
 from sltpack.searching.run_folder import BEST
+from sltpack.tickets.verification import Digests, verify
 
 
 @pytest.mark.parametrize("codec", ["auto", *CODECS])

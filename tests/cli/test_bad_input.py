@@ -77,11 +77,11 @@ def test_no_such_ticket(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "expected a .slt file (safetensors), found only 0 bytes; the file is damaged; get it anew"),
+        (b"", "expected a .slt file (safetensors), found only 0 bytes; the file is damaged; get it again"),
         (
             b"\x89PNG\r\n\x1a\n" + bytes(100),
             "expected a .slt file (safetensors) with its whole header, found one that is cut, or of another kind (108 "
-            "bytes); the file is damaged; get it anew",
+            "bytes); the file is damaged; get it again",
         ),
     ],
 )
@@ -147,10 +147,9 @@ def test_a_folder_that_is_missing(packed: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_calls_of_infer(packed: Path, tmp_path: Path) -> None:
-    how = "give either --data NAME, or --image and the files, as in: infer FILE --image a.png b.png"
+    how = "give either --data NAME, or image files, as in: infer FILE a.png b.png"
     assert refusal("infer", packed, status=2) == how
     assert refusal("infer", packed, "--image", status=2) == how
-    assert refusal("infer", packed, "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "digits", "--image", "a.png", status=2) == how
     assert refusal("infer", packed, "--data", "mnist", status=2) == (
         "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found mnist; choose one of them"
@@ -169,7 +168,7 @@ def test_wrong_calls_of_infer(packed: Path, tmp_path: Path) -> None:
 )
 def test_options_that_say_nothing_about_image_files(option: list[object], name: str, packed: Path) -> None:
     assert refusal("infer", packed, "--image", "a.png", *option, status=2) == (
-        f"--{name} goes with --data; leave it out with --image"
+        f"--{name} goes with --data; leave it out with image files"
     )
 
 

@@ -15,9 +15,10 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from sltpack import __version__, data, load
+from sltpack import __version__, load
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet
+from sltpack.data.images.in_memory import Normaliser
 from sltpack.errors import FormatError
 from sltpack.format import container
 from sltpack.inference.network import build
@@ -204,7 +205,7 @@ def test_verify_tells_a_changed_bit(packed: Path, tmp_path: Path) -> None:
     message = str(caught.value)
     assert re.fullmatch(
         f"{re.escape(str(path))}: expected content with the SHA-256 [0-9a-f]{{16}}..., found [0-9a-f]{{16}}...; the file is "
-        "damaged; get it anew",
+        "damaged; get it again",
         message,
     )
     for command in (("verify", path), ("info", path), ("infer", path, "--data", "digits")):
@@ -270,8 +271,10 @@ def test_images_by_name(packed: Path, tmp_path: Path, digits: DataSet, monkeypat
         name, share = entry["classes"][0]
         assert name == str(int(shares.argmax()))
         assert share == pytest.approx(float(shares.max()), rel=1e-5)
-    sizes, unlabelled = [], data.unlabelled
-    monkeypatch.setattr(data, "unlabelled", lambda name, pixels: sizes.append(len(pixels)) or unlabelled(name, pixels))
+    sizes, normalise = [], Normaliser.__call__
+    monkeypatch.setattr(
+        Normaliser, "__call__", lambda self, pixels: sizes.append(len(pixels)) or normalise(self, pixels)
+    )
     lines = sltpack("infer", packed, "--batch-size", 2, "--image", *paths).stdout.splitlines()
     assert sizes == [2, 1]
     assert [line.split(": ")[0] for line in lines] == list(map(str, paths))

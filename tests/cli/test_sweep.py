@@ -282,12 +282,13 @@ def test_other_wrong_calls(plan: Callable[..., Path], tmp_path: Path) -> None:
 def test_the_plans_of_the_package_say_what_their_commands_take(name: str) -> None:
     from sltpack.sweep.plan.files import read
     from sltpack.sweep.plan.points import points_of
+    from sltpack.sweep.plan.requests import request_of
 
     found = read(name, command._commands())
     points = points_of(found)
     assert found.about
-    requests = [command._request(name, point) for point in points]
-    assert name.endswith("-small") == all(request.data_name in ("digits", "digits-graph") for request in requests)
+    requests = [request_of(point) for point in points]
+    assert name.endswith("-small") == all(request.data in ("digits", "digits-graph") for request in requests)
     assert len(points) <= (60 if name.endswith("-small") else 500)
 
 

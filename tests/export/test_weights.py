@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.errors import FormatError, OutputError, RequestError
 from sltpack.export import FORMATS, write_weights
+from sltpack.tickets.buffers import store
 from sltpack.tickets.ticket import Ticket
 
 
 @pytest.fixture
 def ticket(run: tuple[Path, Checkpoint]) -> Ticket:
     plain = run[1].ticket()
-    return replace(plain, buffers={"norm.running_mean": np.array([0.5, 1.5], np.float16)})
+    return replace(plain, stored_buffers=store({"norm.running_mean": np.array([0.5, 1.5], np.float16)}))
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

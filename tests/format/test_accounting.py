@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sltpack.format import records as header
 from sltpack.format.accounting import account, entropy_bits
 from sltpack.format.container import Container, encode
-from sltpack.format.records import CODECS, ModelSpec, Ratios, Seeds
+from sltpack.format.records import CODECS, ImageInput, ModelSpec, Ratios, Result, Seeds
 from sltpack.source.network import make_source
 from sltpack.tickets.ticket import Ticket
 
@@ -48,13 +51,14 @@ def test_each_part_is_what_stands_in_the_file(about: dict[str, str], codec: str)
     assert sum(found.parts.values()) == found.file_bits
     parts = {name: bits // 8 for name, bits in found.parts.items()}
     assert parts == {
-        "supermask": len(container.supermask),
+        "supermask": len(container.kept),
         "buffers": 8 * 4 + 8 * 2,
-        "layer_table": len(between(data, rb"\"layers\":", rb",\"codec\":")),
+        "layer_table": len(between(data, rb"\"layers\":", rb",\"buffers\":")),
         "seeds": len(between(data, rb"\"seeds\":", rb",\"ratios\":")),
         "digests": 2 * len(hashlib.sha256().hexdigest()),
-        "about": len(between(data, rb"\"about\":", b'","file_sha256"')) - len(b"}"),
-        "tensor_table": len(between(data, b'"},"buffer.', b"}}")) + len(b'"buffer.}'),
+        "about": len(between(data, rb"\"about\":", b'"},"buffers.f32"')) - len(b"}"),
+        "tensor_table": len(between(data, b'"},"buffers.', b"}}")) + len(b'"buffers.}'),
+        "buffer_table": len(between(data, rb"\"buffers\":", rb",\"codec\":")),
         "container": parts["container"],
     }
 
@@ -71,13 +75,65 @@ def test_the_parts_of_the_supermask_and_how_layers_are_written() -> None:
         assert sum(found.supermask_parts.values()) == found.supermask_bits
     assert raw.supermask_parts == {"raw_bits": raw.supermask_bits, "states": 0, "words": 0, "lane_count": 0}
     assert [layer.written for layer in raw.layers] == ["raw"] * 3
-    payload = container_of(codec="rans").supermask
+    payload = container_of(codec="rans").kept
     lanes = int.from_bytes(payload[:2], "little")
     words = coded.supermask_bits - 16 - 64 * lanes
     assert coded.supermask_parts == {"raw_bits": 0, "states": 64 * lanes, "words": words, "lane_count": 16}
     assert lanes > 0 and words > 0
     assert [layer.written for layer in coded.layers] == ["coded", "coded", "empty"]
     assert coded.layers[1].searched != 2 * (coded.layers[1].kept - coded.layers[1].locked)
+
+
+EVERYTHING: dict[str, Any] = {
+    "input": ImageInput((0, 1), (0.5,), (0.25,), "cover"),
+    "classes": ("å", 'b"'),
+    "results": (Result(accuracy=0.5),),
+    "outputs": (1, 2, 3),
+}
+
+
+def test_what_few_files_have() -> None:
+    """Planes, steps, values and the entries that may be left out each have a part of their own."""
+    source = replace(
+        make_source(ModelSpec("test", {}), SHAPES, "skc", "layer", Seeds(1, 2), Ratios("epl", 0.25, 0.25)),
+        scale="stored",
+    )
+    kept = [np.arange(layer.searched) % 2 == 0 for layer in source.layers]
+    further = {name: [np.arange(mask.sum()) % 2 == 0 for mask in kept] for name in ("coat 2", "sign")}
+    steps = np.ones(3, np.float32)
+    signed = Ticket.create(source, kept, {}, {}, further=further, steps=steps, **EVERYTHING)
+    signed = replace(signed, extra={"later": [1]})
+    found, text = account(signed.to_container("raw")), header.to_text(signed.to_container("raw").header)
+    assert found.origin == "signs stored"
+    assert sum(found.parts.values()) == found.file_bits == 8 * len(encode(signed.to_container("raw")))
+    ones = sum(int(mask.sum()) for mask in kept)
+    assert found.parts["coat 2"] == found.parts["sign"] == 8 * -(-ones // 8)
+    assert found.parts["steps"] == 8 * 12
+    values = json.loads(text)
+    for name in (*EVERYTHING, "extra"):
+        spelled = json.dumps(header.compact(values["later"] if name == "extra" else values[name]), ensure_ascii=False)
+        key = len(rb"\"later\":") if name == "extra" else 0
+        assert found.parts[name] == 8 * (len(spelled.encode()) - 2 + key)
+    valued = Ticket.create(source, kept, {}, {}, steps=steps, values=np.ones(ones, np.float16))
+    assert account(valued.to_container("raw")).parts["values"] == 8 * 2 * ones
+    assert account(valued.to_container("raw")).origin == "values stored"
+
+
+def test_a_file_of_the_plane_kept_alone_has_no_part_of_its_own_for_others() -> None:
+    assert list(account(container_of()).parts) == [
+        *(
+            "supermask",
+            "buffers",
+            "layer_table",
+            "seeds",
+            "digests",
+            "about",
+            "tensor_table",
+            "buffer_table",
+            "container",
+        )
+    ]
+    assert account(container_of()).origin == "seeded"
 
 
 def test_counts_are_those_of_the_layers() -> None:
@@ -110,15 +166,12 @@ def test_what_the_file_is_compared_with() -> None:
 
 def test_of_the_payload_only_the_sizes_count() -> None:
     container = container_of()
-    bits = np.unpackbits(np.frombuffer(container.supermask, np.uint8), bitorder="little")
+    bits = np.unpackbits(np.frombuffer(container.kept, np.uint8), bitorder="little")
     searched = container.header.source.searched
     turned = np.concatenate([bits[:searched][::-1], bits[searched:]])
     assert (turned != bits).any()
-    other = replace(
-        container,
-        supermask=np.packbits(turned, bitorder="little").tobytes(),
-        buffers=tuple(replace(buffer, data=bytes(len(buffer.data))) for buffer in container.buffers),
-    )
+    zeros = {name: bytes(len(data)) for name, data in container.tensors.items()}
+    other = replace(container, tensors=zeros | {"kept": np.packbits(turned, bitorder="little").tobytes()})
     assert account(other) == account(container)
 
 

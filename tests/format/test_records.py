@@ -16,10 +16,23 @@ from sltpack.errors import FormatError, LimitError
 from sltpack.format import parsing as header_reader
 from sltpack.format import records as header
 from sltpack.format.parsing import from_text
-from sltpack.format.records import Header, Layer, ModelSpec, Ratios, Seeds, Source, to_text
+from sltpack.format.records import (
+    BufferRow,
+    GraphInput,
+    Header,
+    ImageInput,
+    Layer,
+    LayerBits,
+    ModelSpec,
+    Ratios,
+    Result,
+    Seeds,
+    Source,
+    to_text,
+)
 
 NOT_WRITTEN = "the file is damaged or was not written by sltpack"
-NEWER = "read the file with a newer sltpack, or get it anew"
+NEWER = "read the file with a newer sltpack, or get it again"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20)
@@ -32,8 +45,29 @@ arguments = st.one_of(
 )
 
 
+inputs = st.one_of(
+    st.none(),
+    st.builds(GraphInput, names, names),
+    st.integers(1, 3).flatmap(
+        lambda channels: st.builds(
+            ImageInput,
+            st.sampled_from([(0.0, 1.0), (-1.0, 1.0)]),
+            st.tuples(*[st.floats(-9, 9)] * channels),
+            st.tuples(*[st.floats(1e-3, 9)] * channels),
+            st.sampled_from(header.FITS),
+        )
+    ),
+)
+results = st.builds(
+    Result,
+    *(st.none() | each for each in (texts, st.sampled_from(header.PARTS), st.floats(0, 1).map(abs))),
+    *(st.none() | st.integers(1, 10**9), st.none() | st.integers(0, 10**9), st.none() | st.dates().map(str)),
+    st.none() | texts,
+).filter(lambda result: result != Result())
+
+
 @st.composite
-def layers(draw: st.DrawFn, name: str) -> Layer:
+def layers(draw: st.DrawFn, name: str, planes: tuple[str, ...], lockable: bool) -> Layer:
     shape = tuple(draw(st.lists(st.integers(1, 12), min_size=2, max_size=8).filter(lambda s: math.prod(s) < 10**6)))
     size = math.prod(shape)
     kind = draw(st.sampled_from(["nothing", "pruned", "locked", "all", "some"]))
@@ -48,34 +82,64 @@ def layers(draw: st.DrawFn, name: str) -> Layer:
         T_f = 2**32 if kind == "all" else draw(st.integers(T_p + 1, 2**32 - 1))
         pruned = draw(st.integers(0, size))
         locked = size - pruned if kind == "all" else draw(st.integers(0, size - pruned))
-    return Layer(name, shape, T_p, T_f, pruned, locked, draw(st.integers(locked, size - pruned)))
+    if not lockable and locked:
+        T_p, T_f, pruned, locked = 0, 0, 0, 0
+    kept, further = draw(st.integers(locked, size - pruned)), []
+    most = kept - locked
+    for plane in planes:
+        most = kept - locked if plane == "sign" else most
+        most = draw(st.integers(0, most))
+        further.append(most)
+    named = draw(st.sampled_from([(name,), (f"={name}",), (name, f"{name}.again", f"={name}.bias")]))
+    return Layer(named, shape, T_p, T_f, pruned, locked, kept, tuple(further))
 
 
 @st.composite
 def headers(draw: st.DrawFn) -> Header:
-    rows = tuple(draw(layers(name)) for name in draw(st.lists(names, min_size=1, max_size=4, unique=True)))
+    init = draw(st.sampled_from((*header.INITS, header.NO_INIT)))
+    planes = header.COATS[: draw(st.integers(0, 3))] + draw(st.sampled_from([(), ("sign",)] if init != "ku" else [()]))
+    named = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    rows = tuple(draw(layers(f"{n}{name}", planes, init != header.NO_INIT)) for n, name in enumerate(named))
     seeds = st.integers(0, 2**64 - 1)
     ratios = st.floats(0, 1).map(abs)  # -0.0 is no ratio
     source = Source(
         ModelSpec(draw(names), draw(st.dictionaries(texts.filter(lambda key: key != "name"), arguments, max_size=3))),
-        draw(st.sampled_from(header.INITS)),
-        draw(st.sampled_from(header.SCALES)),
+        init,
+        draw(st.sampled_from((*header.SCALES, header.STORED))),
         Seeds(draw(seeds), draw(seeds)),
         Ratios(draw(st.sampled_from(header.METHODS)), draw(ratios), draw(ratios)),
         rows,
+        planes,
     )
+    kinds = st.tuples(st.lists(st.integers(1, 5), max_size=8), st.sampled_from(header.BUFFER_KINDS))
+    buffers = draw(st.dictionaries(names.map(lambda name: f"norm.{name}"), kinds, max_size=3))
     digest = draw(st.text("0123456789abcdef", min_size=64, max_size=64))
-    return Header(source, draw(st.sampled_from(header.CODECS)), digest, draw(st.dictionaries(texts, texts, max_size=3)))
+    return Header(
+        source,
+        draw(st.sampled_from(header.CODECS)),
+        digest,
+        draw(st.dictionaries(texts, texts, max_size=3)),
+        tuple(BufferRow(name, tuple(shape), kind) for name, (shape, kind) in buffers.items()),
+        draw(inputs),
+        tuple(draw(st.lists(texts, max_size=3))),
+        tuple(draw(st.lists(results, max_size=2))),
+        tuple(draw(st.lists(st.integers(0, 1000), max_size=32))),
+        draw(st.sampled_from([{}, {"integers": {"bits": [8, None, True], "é": 0.5}}])),
+    )
 
 
 @given(headers())
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=100)
 def test_text_and_back(given_header: Header) -> None:
     text = to_text(given_header)
     found = from_text(text, "file.slt")
     assert found == given_header
     assert to_text(found) == text
-    assert tuple(json.loads(text)) == header.KEYS
+    keys = tuple(json.loads(text))
+    known = tuple(key for key in keys if key in header.KEYS)
+    assert known == tuple(key for key in header.KEYS if key in keys)
+    assert set(header.KEYS) - set(keys) <= set(header.OPTIONAL)
+    assert keys[len(known) :] == tuple(given_header.extra)
 
 
 @given(headers())
@@ -89,10 +153,33 @@ def test_counts_of_the_source_are_sums_over_the_layers(given_header: Header) -> 
 
 
 def test_values_of_a_layer() -> None:
-    layer = Layer("features.0", (8, 3, 5, 2), 5, 9, pruned=100, locked=40, kept=50)
+    layer = Layer(("features.0",), (8, 3, 5, 2), 5, 9, pruned=100, locked=40, kept=50)
     assert (layer.size, layer.fan_in, layer.searched, layer.searched_kept) == (240, 30, 100, 10)
     assert layer.parameter == "features.0.weight"
     assert header.layer_row(layer) == ["features.0", [8, 3, 5, 2], 5, 9, 100, 40, 50]
+
+
+def test_names_of_a_layer() -> None:
+    layer = Layer(("conv", "=attention.in_proj_weight", "tied.conv"), (2, 2), 0, 0, 0, 0, 4, (3,))
+    assert (layer.name, layer.parameter) == ("conv", "conv.weight")
+    assert layer.parameters == ("conv.weight", "attention.in_proj_weight", "tied.conv.weight")
+    assert header.layer_row(layer)[0] == ["conv", "=attention.in_proj_weight", "tied.conv"]
+    assert header.layer_row(layer)[7:] == [3]
+    alone = Layer(("=attention.in_proj_weight",), (2, 2), 0, 0, 0, 0, 4)
+    assert (alone.name, alone.parameter) == ("attention.in_proj_weight",) * 2
+
+
+def test_populations_of_the_planes() -> None:
+    layer = Layer(("a",), (4, 5), 9, 99, 2, 3, 13, (7, 4, 6))
+    source = Source(
+        ModelSpec("m", {}), "skc", "layer", Seeds(1, 2), Ratios("epl", 0, 0), (layer,), ("coat 2", "coat 3", "sign")
+    )
+    assert source.bits_of("kept") == (LayerBits(15, 10),)
+    assert source.bits_of("coat 2") == (LayerBits(10, 7),)
+    assert source.bits_of("coat 3") == (LayerBits(7, 4),)
+    assert source.bits_of("sign") == (LayerBits(10, 6),)
+    # 3 locked and 3 in one coat count once, 3 in two coats four times, 4 in all three nine times.
+    assert (source.coats, source.squares(layer)) == (3, 3 + 3 + 3 * 4 + 4 * 9)
 
 
 def plain() -> dict[str, Any]:
@@ -138,6 +225,7 @@ def test_the_plain_values_are_right() -> None:
     assert from_text(json.dumps(plain()), "file.slt").source.kept == 11
 
 
+IMAGE = {"kind": "image", "range": [0, 1], "mean": [0.5], "deviation": [0.25], "fit": "cover"}
 ALL_KEYS = "the keys version, model, init, scale, seeds, ratios, layers, codec, weights_sha256, about"
 NAME = "a name of 1 to 256 characters without spaces"
 ROW = "[name, shape, T_p, T_f, pruned, locked, kept]"
@@ -146,11 +234,72 @@ SEED = "an integer in 0..18446744073709551615"
 NO_COUNTS = "counts that its thresholds can lead to"
 
 
+def add(values: dict[str, Any], key: str, value: Any) -> None:
+    """Puts an entry that may be left out into its place."""
+    values[key] = value
+    for each in [each for each in header.KEYS if each in values]:
+        values[each] = values.pop(each)
+
+
+ROWS = "a list of rows [name, shape, kind]"
+RESULT = "some of the keys data, part, accuracy, count, epochs, date, sltpack, in this order"
+ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
+    (("buffers", []), ("buffers", ROWS, "[]")),
+    (("buffers", {}), ("buffers", ROWS, "{}")),
+    (("buffers", [["b", [3]]]), ("buffer 0", "[name, shape, kind]", "['b', [3]]")),
+    (("buffers", [["b c", [3], "f32"]]), ("buffer 0: the name", NAME, "'b c'")),
+    (("buffers", [["b", 3, "f32"]]), ("buffer 0", "a shape of 0 to 8 dimensions", "3")),
+    (("buffers", [["b", [0], "f32"]]), ("buffer 0: a dimension", "an integer in 1..9223372036854775807", "0")),
+    (("buffers", [["b", [1] * 9, "f32"]]), ("buffer 0", "a shape of 0 to 8 dimensions", f"{[1] * 9}")),
+    (
+        ("buffers", [["b", [3], "norm-f32"], ["b.running_var", [3], "f16"]]),
+        ("buffer 1", "a name that no layer and no other buffer has", "'b.running_var'"),
+    ),
+    (
+        ("buffers", [["first.weight", [3], "f32"]]),
+        ("buffer 0", "a name that no layer and no other buffer has", "'first.weight'"),
+    ),
+    (("input", None), ("input", "an object", "None")),
+    (
+        ("input", {"kind": "graph", "features": "unscaled"}),
+        ("input", "an object with kind, features, edges", None),
+    ),
+    (("input", {"kind": "graph", "features": "a b", "edges": "c"}), ("input features", NAME, "'a b'")),
+    (("input", IMAGE | {"more": 1}), ("input", "an object with kind, range, mean, deviation, fit", None)),
+    (("input", IMAGE | {"range": [1, 1]}), ("input range", "two numbers, the smaller first", "[1, 1]")),
+    (("input", IMAGE | {"range": [1]}), ("input range", "two numbers, the smaller first", "[1]")),
+    (("input", IMAGE | {"mean": []}), ("input mean", "a list of 1 to 1024 numbers", "[]")),
+    (("input", IMAGE | {"mean": ["a"]}), ("input mean", "numbers", "'a'")),
+    (("input", IMAGE | {"mean": [True]}), ("input mean", "numbers", "True")),
+    (("input", IMAGE | {"deviation": [0]}), ("input deviation", "numbers above 0", "0")),
+    (("input", IMAGE | {"mean": [1, 2]}), ("input", "as many deviations as means", "2 and 1")),
+    (("input", IMAGE | {"fit": 1}), ("input fit", NAME, "1")),
+    (("classes", []), ("classes", "a list of 1 to 131072 entries", "[]")),
+    (("classes", "ab"), ("classes", "a list of 1 to 131072 entries", "'ab'")),
+    (("classes", ["a", 1]), ("a class's name", "a text", "1")),
+    (("results", []), ("results", "a list of 1 to 1024 entries", "[]")),
+    (("results", [1]), ("a result", "an object", "1")),
+    (("results", [{}]), ("a result", RESULT, "{}")),
+    (("results", [{"part": "test", "data": "a"}]), ("a result", RESULT, None)),
+    (("results", [{"other": 1}]), ("a result", RESULT, None)),
+    (("results", [{"data": 1}]), ("a result's data", "a text", "1")),
+    (("results", [{"accuracy": 1.5}]), ("a result's accuracy", "a number in 0..1", "1.5")),
+    (("results", [{"count": 0}]), ("a result's count", "an integer in 1..9223372036854775807", "0")),
+    (("results", [{"epochs": 0.5}]), ("a result's epochs", "an integer in 0..9223372036854775807", "0.5")),
+    (("results", [{"date": "today"}]), ("a result's date", "a date as YYYY-MM-DD", "'today'")),
+    (("outputs", []), ("outputs", "a list of 1 to 1024 entries", "[]")),
+    (("outputs", [0] * 1025), ("outputs", "a list of 1 to 1024 entries", None)),
+    (("outputs", [-1]), ("an output", "an integer in 0..131072", "-1")),
+    (("planes", ["sign"]), ("planes", "no sign with init ku", "['sign']")),
+    (("planes", ["coat 2"]), ("layer 0", "[name, shape, T_p, T_f, pruned, locked, kept, coat 2]", None)),
+]
+"""Entries that may be left out, each with one wrong value."""
+
+
 @pytest.mark.parametrize(
     ("change", "where", "expected", "found"),
     [
         (without("about"), "the slt entry", ALL_KEYS, ALL_KEYS.removeprefix("the keys ").removesuffix(", about")),
-        (put("more", 1), "the slt entry", ALL_KEYS, ALL_KEYS.removeprefix("the keys ") + ", more"),
         (put("model", None), "model", "an object", "None"),
         (put("model", ["conv2"]), "model", "an object", "['conv2']"),
         (put("model", {}), "the model's name", NAME, "None"),
@@ -190,6 +339,13 @@ NO_COUNTS = "counts that its thresholds can lead to"
         (without("layers", 1, 6), "layer 1", ROW, "['second', [2, 5], 0, 0, 0, 0]"),
         (put("layers", 1, 0, "a b"), "layer 1: the name", NAME, "'a b'"),
         (put("layers", 1, 0, None), "layer 1: the name", NAME, "None"),
+        (put("layers", 1, 0, "="), "layer 1: the name", "the name of a parameter behind =", "'='"),
+        (put("layers", 1, 0, ["second"]), "layer 1: the name", "a name, or a list of 2 to 4096 names", "['second']"),
+        (put("layers", 1, 0, []), "layer 1: the name", "a name, or a list of 2 to 4096 names", "[]"),
+        (put("layers", 1, 0, ["a", 2]), "layer 1: the name", NAME, "2"),
+        (put("layers", 1, 0, ["a", "a"]), "the layer table", "different names", "a name that stands twice"),
+        (put("layers", 1, 0, ["a", "=first.weight"]), "the layer table", "different names", "a name that stands twice"),
+        (put("layers", 1, 0, ["a", "=b"]), None, None, None),
         (put("layers", 1, 1, 10), "layer 1", "a shape of 2 to 8 dimensions", "10"),
         (put("layers", 1, 1, [10]), "layer 1", "a shape of 2 to 8 dimensions", "[10]"),
         (put("layers", 1, 1, [1] * 9), "layer 1", "a shape of 2 to 8 dimensions", "[1, 1, 1, 1, 1, 1, 1, 1, 1]"),
@@ -225,6 +381,9 @@ NO_COUNTS = "counts that its thresholds can lead to"
         (put("weights_sha256", "0" * 64 + "\n"), "weights_sha256", "64 lowercase hexadecimal digits", None),
         (put("weights_sha256", 0), "weights_sha256", "64 lowercase hexadecimal digits", "0"),
         (put("about", None), "about", "an object", "None"),
+        (put("more", 1), None, None, None),
+        (put("classes", ["behind about"]), "the slt entry", f"{ALL_KEYS[:-5]}classes, about", None),
+        *((lambda values, change=change: add(values, *change), *told) for change, told in ADDED),
         (put("about", {"é\n": ["x"]}), "about 'é\\n'", "a text", "['x']"),
     ],
 )
@@ -246,8 +405,8 @@ def test_one_wrong_value(
 @pytest.mark.parametrize(
     ("key", "where", "expected"),
     [
-        ("init", "init", "ku or skc"),
-        ("scale", "scale", "none or layer or global"),
+        ("init", "init", "ku or skc or none"),
+        ("scale", "scale", "none or layer or global or stored"),
         ("codec", "the codec", "raw or rans"),
     ],
 )
@@ -256,6 +415,59 @@ def test_names_that_a_newer_version_may_know(key: str, where: str, expected: str
     with pytest.raises(FormatError) as caught:
         from_text(json.dumps(plain() | {key: value}), "file.slt")
     assert str(caught.value) == f"file.slt: {where}: expected {expected}, found {value!r}; {NEWER}"
+
+
+@pytest.mark.parametrize(
+    "planes",
+    [[], {}, "sign", ["sign", "coat 2"], ["coat 3"], ["coat 2", "coat 4"], ["sign", "sign"], ["kept"], [2], ["other"]],
+)
+def test_planes_that_a_newer_version_may_know(planes: Any) -> None:
+    values = plain()
+    add(values, "planes", planes)
+    with pytest.raises(FormatError) as caught:
+        from_text(json.dumps(values), "file.slt")
+    assert str(caught.value) == (
+        f"file.slt: planes: expected coat 2, coat 3, ... up to coat 15, then sign, each if there, found {planes!r}; {NEWER}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("planes", "further", "found"),
+    [
+        (["coat 2"], [4], "coat 2: an integer in 0..3, 4"),
+        (["coat 2", "coat 3"], [2, 3], "coat 3: an integer in 0..2, 3"),
+        (["coat 2", "sign"], [1, 4], "sign: an integer in 0..3, 4"),
+        (["sign"], [-1], "sign: an integer in 0..3, -1"),
+        (["coat 2", "sign"], [0, 3], None),
+    ],
+)
+def test_ones_of_a_plane_are_at_most_its_population(planes: list[str], further: list[int], found: str | None) -> None:
+    values = plain() | {"init": "skc"}
+    values["layers"] = [["first", [4, 5], 10, 20, 5, 5, 8, *further]]
+    add(values, "planes", planes)
+    if found is None:
+        assert from_text(json.dumps(values), "file.slt").source.layers[0].further == tuple(further)
+        return
+    with pytest.raises(FormatError) as caught:
+        from_text(json.dumps(values), "file.slt")
+    plane, expected = found.split(": ")
+    assert caught.value.where == f"file.slt: layer 0: the ones of plane {plane}"
+    assert f"{caught.value.expected}, {caught.value.found}" == expected
+
+
+def test_no_locked_weights_without_a_stream() -> None:
+    with pytest.raises(FormatError) as caught:
+        from_text(json.dumps(plain() | {"init": "none"}), "file.slt")
+    assert (caught.value.expected, caught.value.found) == ("no locked weights with init none", "5")
+
+
+def test_entries_of_a_later_version_are_kept() -> None:
+    values = plain() | {"integers": {"bits": [8, 8]}, "another": None}
+    found = from_text(json.dumps(values), "file.slt")
+    assert found.extra == {"integers": {"bits": [8, 8]}, "another": None}
+    assert json.loads(to_text(found)) == values
+    with pytest.raises(FormatError, match="more than 32 lists and objects in each other"):
+        from_text(json.dumps(plain())[:-1] + ',"deep":' + "[" * 40 + "]" * 40 + "}", "file.slt")
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, [1]])
@@ -303,7 +515,7 @@ def test_limit() -> None:
     )
 
 
-@pytest.mark.parametrize("key", header.SOURCE_KEYS)
+@pytest.mark.parametrize("key", [key for key in header.SOURCE_KEYS if key not in header.OPTIONAL])
 def test_a_source_without_a_key(key: str) -> None:
     values = plain()
     assert header.source_parts(header_reader.source_from(values, "ckpt.pt")).items() <= values.items()

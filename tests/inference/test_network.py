@@ -18,11 +18,15 @@ from click.testing import CliRunner
 from PIL import Image
 
 import sltpack
-from sltpack import data, load, save
+from sltpack import load, save
+from sltpack.checkpoints.facts import facts_of_ticket
 from sltpack.checkpoints.records import Checkpoint
+from sltpack.data import sources
 from sltpack.data.dataset import DataSet
+from sltpack.data.images.in_memory import Normaliser
+from sltpack.data.sources import GRAPH_INPUT
 from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
-from sltpack.format.records import ModelSpec, Source
+from sltpack.format.records import GraphInput, ImageInput, ModelSpec, Source
 from sltpack.inference.network import Network, build, classify_files
 from sltpack.inference.prediction import accuracy, predict
 from sltpack.inference.scoring import score_on
@@ -98,7 +102,7 @@ def test_weights_that_are_not_the_tickets(ticket: Ticket) -> None:
 
 
 def test_layers_that_the_model_has_not(ticket: Ticket) -> None:
-    first = replace(ticket.source.layers[0], name="other")
+    first = replace(ticket.source.layers[0], names=("other",))
     wrong = replace(ticket, source=replace(ticket.source, layers=(first, *ticket.source.layers[1:])))
     with pytest.raises(MismatchError) as caught:
         build(wrong, where="m.slt")
@@ -181,7 +185,9 @@ def test_scoring_counts_what_predict_says(ticket: Ticket, digits: DataSet, tmp_p
             "accuracy",
             "right",
             "images",
+            "split",
             "splits",
+            "notes",
             "images_per_second",
             "load_seconds",
             "run_seconds",
@@ -192,23 +198,18 @@ def test_scoring_counts_what_predict_says(ticket: Ticket, digits: DataSet, tmp_p
 
 
 def class_names(ticket: Ticket) -> tuple[str, ...]:
-    return Network(torch.nn.Identity(), ticket.source.model, ticket.about).class_names
+    return Network(torch.nn.Identity(), ticket.source.model, facts_of_ticket(ticket), "t.slt").class_names
 
 
 def test_class_names(ticket: Ticket) -> None:
     assert class_names(ticket) == tuple("0123456789")
-    assert class_names(replace(ticket, about={"data": "cifar10"}))[3] == "cat"
-    assert class_names(replace(ticket, about={"classes": '["a","b","c","d","e","f","g","h","i",1]'})) == (
-        *"abcdefghi",
-        "1",
-    )
-    for classes in ("{", "{}", "[]", '["a"]', "[" * 100000, str(list(range(11)))):
-        assert class_names(replace(ticket, about={"classes": classes})) == ()
-    assert class_names(replace(ticket, about={})) == ()
+    assert class_names(replace(ticket, classes=tuple("abcdefghij"))) == tuple("abcdefghij")
+    for classes in ((), ("a",), tuple("abcdefghijk")):
+        assert class_names(replace(ticket, classes=classes)) == ()
 
 
 def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: DataSet, tmp_path: Path) -> None:
-    save(replace(ticket, about={"data": "digits", "classes": '["a"]'}), tmp_path / "t.slt")
+    save(replace(ticket, classes=("a",)), tmp_path / "t.slt")
     Image.fromarray(digits.test.pixels[0, :, :, 0].numpy()).save(tmp_path / "a.png")
     [(_, likely)] = classify_files(tmp_path / "t.slt", [tmp_path / "a.png"])
     assert [name.partition(" ")[0] for name, _ in likely] == ["class"] * 3
@@ -221,15 +222,31 @@ def test_as_many_names_as_classes_or_none(ticket: Ticket, digits: DataSet, tmp_p
     assert set(few.parts) == {"train"}
 
 
-def test_images_of_unknown_data(ticket: Ticket, tmp_path: Path) -> None:
-    save(replace(ticket, about={}), tmp_path / "t.slt")
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (None, "nothing"),
+        (ImageInput((0.0, 1.0), (0.3,), (0.4,), "stretch"), "'stretch'"),
+        (GRAPH_INPUT, '"a graph\'s"'),
+    ],
+)
+def test_images_where_the_file_does_not_say_how_they_are_fed(
+    given: ImageInput | GraphInput | None, found: str, ticket: Ticket, tmp_path: Path
+) -> None:
+    save(replace(ticket, input=given), tmp_path / "t.slt")
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(MismatchError) as caught:
         classify_files(tmp_path / "t.slt", [tmp_path / "a.png"])
     assert str(caught.value) == (
-        f"{tmp_path / 't.slt'}: expected a ticket for images of 3 channels, as far as its data set is known, found one of "
-        "1; normalise the images yourself and run the model from Python"
+        f"{tmp_path / 't.slt'}: input: expected how pictures are fitted and normalised, with a fit of cover or "
+        f"center-crop, found {found}; build the model in Python and feed it yourself"
     )
+
+
+def test_images_of_another_number_of_channels(ticket: Ticket, tmp_path: Path) -> None:
+    save(replace(ticket, input=ImageInput((0.0, 1.0), (0.3,) * 3, (0.4,) * 3, "cover")), tmp_path / "t.slt")
+    with pytest.raises(MismatchError, match="input: expected a mean and a deviation for each of 1 channels, found 3"):
+        score_on(tmp_path / "t.slt", "digits")
 
 
 def test_images_are_read_and_run_in_batches(
@@ -240,8 +257,10 @@ def test_images_are_read_and_run_in_batches(
     for number, path in enumerate(paths):
         Image.fromarray(digits.test.pixels[number, :, :, 0].numpy()).save(path)
     whole = classify_files(tmp_path / "t.slt", paths, likeliest=20)
-    sizes, unlabelled = [], data.unlabelled
-    monkeypatch.setattr(data, "unlabelled", lambda name, pixels: sizes.append(len(pixels)) or unlabelled(name, pixels))
+    sizes, normalise = [], Normaliser.__call__
+    monkeypatch.setattr(
+        Normaliser, "__call__", lambda self, pixels: sizes.append(len(pixels)) or normalise(self, pixels)
+    )
     parts = classify_files(tmp_path / "t.slt", paths, batch_size=2, likeliest=20)
     assert sizes == [2, 2, 1]
     assert [path for path, _ in parts] == paths
@@ -271,7 +290,7 @@ def test_a_part_without_images(
     ticket: Ticket, digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(ticket, tmp_path / "t.slt")
-    monkeypatch.setattr(data, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))
+    monkeypatch.setattr(sources, "load", lambda *_: replace(digits, train=digits.train.take(slice(0, 0))))
     with pytest.raises(DataError) as caught:
         score_on(tmp_path / "t.slt", "digits", split="train")
     assert str(caught.value) == "digits: expected any in its part train, found none; choose another part"
@@ -309,7 +328,7 @@ def test_folders_of_images_end_to_end(tmp_path: Path) -> None:
     score_on(path, name, split="all", limit=70, predictions=predictions)
     with open(predictions, newline="", encoding="utf-8", errors="surrogateescape") as stream:
         rows = list(csv.DictReader(stream))
-    whole = data.load(name, image_size=16)
+    whole = sources.load(name, image_size=16)
     assert [row["file"] for row in rows] == [*(whole.train.files() or ()), *(whole.test.files() or ())][:70]
     assert all(row["file"].split("/")[0] == row["label_name"] for row in rows)
     images = [tmp_path / "photos" / "blue" / "1.png", tmp_path / "photos" / "red" / "2.png"]

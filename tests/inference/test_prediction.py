@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sltpack.data.dataset import DataSet
+from sltpack.data.images.image_input import image_input
 from sltpack.data.images.in_memory import Images
 from sltpack.errors import RequestError
 from sltpack.inference.prediction import _precision_switches, accuracy, evaluating, predict
@@ -34,7 +35,7 @@ def _switches() -> list[object]:
 
 def test_predictions_come_in_order_whatever_the_batch() -> None:
     pixels = torch.tensor([0, 255, 255, 0, 255], dtype=torch.uint8)[:, None, None, None].expand(5, 2, 2, 1)
-    images = Images(pixels, torch.tensor([0, 1, 1, 1, 1]), ("dark", "bright"), (0.5,), (1.0,))
+    images = Images(pixels, torch.tensor([0, 1, 1, 1, 1]), ("dark", "bright"), image_input((0.5,), (1.0,)))
     for batch_size, sizes in ((500, [5]), (2, [2, 2, 1])):
         model = Sum().train()
         classes = predict(model, images, batch_size)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from sltpack import models
-from sltpack.format.records import Layer, ModelSpec, Ratios, Seeds, Source
+from sltpack.format.records import LayerBits, Ratios, Seeds
 from sltpack.source.network import make_source
 from sltpack.supermask import codecs
-from sltpack.supermask.bits import Supermask
+from sltpack.supermask.bits import Bits
 from sltpack.tickets.ticket import Ticket
 
 LIMIT = 64 << 20
@@ -37,14 +37,13 @@ def test_memory_above_the_weights_of_resnet18(init: str) -> None:
 def test_memory_of_coding_ten_million_bits(density: float) -> None:
     """Less than a byte for each bit, the result counted: no array of bools or wider is made of a whole layer."""
     bits = np.random.default_rng(1).random(10_000_000, np.float32) < density
-    layer = Layer("layer", (5000, 2000), 0, 0, 0, 0, int(np.count_nonzero(bits)))
-    source = Source(ModelSpec("test", {}), "ku", "none", Seeds(1, 2), Ratios("epl", 0.0, 0.0), (layer,))
-    supermask = Supermask.from_layers([bits])
+    layers = (LayerBits(bits.size, int(np.count_nonzero(bits))),)
+    supermask = Bits.from_layers([bits])
     tracemalloc.start()
-    _, data = codecs.encode("rans", supermask, source)
+    data = codecs.CODECS["rans"].encode(supermask, layers)
     _, encoding = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
-    decoded = codecs.decode("rans", data, source, "test")
+    decoded = codecs.decode("rans", data, layers, "test")
     _, decoding = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert decoded == supermask

@@ -82,7 +82,7 @@ def test_a_warmup_leaves_room_for_the_rest(epochs: int, warmup: int) -> None:
 def test_the_papers_recipe() -> None:
     assert of_recipe(DEFAULT_RECIPE, "search", {}) == {
         "epochs": 100,
-        "batch_size": 128,
+        "batch_size": "auto",
         "learning_rate": 0.1,
         "optimizer": "sgd",
         "momentum": 0.9,

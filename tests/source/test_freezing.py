@@ -24,7 +24,7 @@ keys_of_few_kinds = st.lists(st.integers(0, 4) | st.integers(2**32 - 3, 2**32 - 
 
 
 def layer_of(size: int, prune_threshold: int, freeze_threshold: int) -> Layer:
-    return Layer("layer", (size, 1), prune_threshold, freeze_threshold, 0, 0, 0)
+    return Layer(("layer",), (size, 1), prune_threshold, freeze_threshold, 0, 0, 0)
 
 
 @pytest.mark.parametrize("vector", VECTORS["freezing"])

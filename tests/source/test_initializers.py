@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ counts = st.integers(1, 2**62)
 
 
 def layer_of(shape: tuple[int, ...], kept: int) -> Layer:
-    return Layer("layer", shape, 0, 0, 0, 0, kept)
+    return Layer(("layer",), shape, 0, 0, 0, 0, kept)
 
 
 def source_of(init: str, scale: str, *layers: Layer) -> Source:
@@ -115,3 +116,25 @@ def test_scales() -> None:
 def test_the_step_of_a_layer_takes_its_fan_in_and_scale(init: str, scale: str, a: int, b: int) -> None:
     source = source_of(init, scale, layer_of((4, 9), 12), layer_of((10, 2, 2), 7))
     assert step_of(source, 1) == step(init, 4, (a, b))
+
+
+def test_the_step_of_signs_without_a_stream_is_that_of_skc() -> None:
+    layers = (layer_of((4, 9), 12),)
+    assert step_of(source_of("none", "layer", *layers), 0) == step_of(source_of("skc", "layer", *layers), 0) > 0
+
+
+def test_a_stored_step_is_used_as_it_is() -> None:
+    source = source_of("ku", "stored", layer_of((4, 9), 12), layer_of((10, 4), 7))
+    steps = np.array([0.25, 1e-42], np.float32)
+    assert [step_of(source, index, steps) for index in (0, 1)] == steps.tolist()
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_with_coats_the_scale_is_by_the_squares_of_the_multiplicities(init: str) -> None:
+    layers = tuple(replace(layer, further=(3, 2)) for layer in (layer_of((4, 9), 12), layer_of((10, 4), 7)))
+    source = replace(source_of(init, "layer", *layers), planes=("coat 2", "coat 3"))
+    squares = [9 * 1 + 1 * 4 + 2 * 9, 4 * 1 + 1 * 4 + 2 * 9]
+    assert [scale_of(source, layer) for layer in layers] == [(36, squares[0]), (40, squares[1])]
+    assert scale_of(replace(source, scale="global"), layers[0]) == (76, sum(squares))
+    signed = replace(source, planes=("coat 2", "sign"))  # signs do not count
+    assert scale_of(signed, layers[0]) == (36, 9 * 1 + 3 * 4)

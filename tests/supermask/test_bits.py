@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sltpack.supermask.bits import Supermask
+from sltpack.supermask.bits import Bits
 
 layers_of_bits = st.lists(st.lists(st.booleans(), max_size=40), max_size=6)
 
 
-def supermask(layers: list[list[bool]]) -> Supermask:
-    return Supermask.from_layers([np.array(layer, np.bool_) for layer in layers])
+def supermask(layers: list[list[bool]]) -> Bits:
+    return Bits.from_layers([np.array(layer, np.bool_) for layer in layers])
 
 
 def slow_bytes(bits: list[bool]) -> bytes:
@@ -35,7 +35,7 @@ def test_layers_follow_each_other_without_padding(layers: list[list[bool]]) -> N
     found = supermask(layers)
     assert len(found) == len(bits)
     assert found.to_bytes() == slow_bytes(bits)
-    assert found == Supermask.from_bytes(slow_bytes(bits), len(bits))
+    assert found == Bits.from_bytes(slow_bytes(bits), len(bits))
 
 
 @given(st.lists(st.booleans(), max_size=80), st.data())
@@ -49,8 +49,8 @@ def test_any_stretch_can_be_read_and_counted(bits: list[bool], data: st.DataObje
 
 
 def test_bytes_behind_the_last_bit_play_no_part() -> None:
-    assert Supermask.from_bytes(b"\xff\xff", 3) == Supermask.from_bytes(b"\x07", 3)
-    assert Supermask.from_bytes(b"\xff\xff", 3).to_bytes() == b"\x07"
+    assert Bits.from_bytes(b"\xff\xff", 3) == Bits.from_bytes(b"\x07", 3)
+    assert Bits.from_bytes(b"\xff\xff", 3).to_bytes() == b"\x07"
 
 
 def test_no_layers_and_empty_layers() -> None:

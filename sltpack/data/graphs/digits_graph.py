@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..dataset import DataSet
 from ..images import digits
+from ..sources import Reader
 from .graph import connect, make_graph, make_parts
 
 NAME = "digits-graph"
@@ -23,6 +24,11 @@ VALIDATION = 500
 """Nodes that validate, as in Planetoid."""
 _BLOCK = 256
 """Images whose distances to all others are in memory at once: 10 MB with their order."""
+
+
+def reader(name: str) -> Reader:
+    """Return how the graph is read."""
+    return Reader(lambda _: load(), digits.CLASSES)
 
 
 def load() -> DataSet:

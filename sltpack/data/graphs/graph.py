@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ...format.records import GraphInput, ImageInput
 from ...models.graph_batch import Neighbours, Nodes, compact
 from ..dataset import WHOLE, DataSet, Labelled, Share
+from ..sources import GRAPH_INPUT
 
 LARGEST = 1e12
 """The size of a feature: squares of what a network makes of features are summed over the nodes, in float32, which ends
@@ -101,6 +103,16 @@ class LabelledNodes:
     def to(self, device: torch.device) -> LabelledNodes:
         """Puts the nodes and their graph on a device; other parts of the graph share it."""
         return LabelledNodes(self.graph.to(device), self.index.to(device))
+
+    @property
+    def input(self) -> GraphInput:
+        """How the graph becomes what a network takes."""
+        return GRAPH_INPUT
+
+    def fed(self, given: ImageInput | GraphInput) -> LabelledNodes:
+        """Return the same nodes: there is one way for all graphs."""
+        assert given == GRAPH_INPUT
+        return self
 
     def sha256(self) -> str:
         """Tells these nodes, their labels and their graph from others.
@@ -269,7 +281,8 @@ def make_parts(
             place = int(outside.argmax())
             node = f"{labels}: node {index[place]}, of the {name} part"
             raise _wrong(node, f"a label in 0..{classes - 1}", classed[place])
-    return DataSet(**{name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()})
+    nodes = {name: LabelledNodes(graph, torch.from_numpy(index)) for name, index in parts.items()}
+    return DataSet(nodes["train"], nodes["test"], nodes.get("validation"))
 
 
 def _wrong(where: object, expected: str, found: Any) -> DataError:

@@ -25,6 +25,7 @@ from safetensors.numpy import save
 from ...errors import DataError, SltpackError
 from ...files import open_plain, write_atomically
 from ..dataset import DataSet
+from ..sources import Reader
 from ..storage.download import Archive, cache_folder, fetch
 from ..storage.places import find_folder, unfound, unreadable
 from .graph import connect, make_graph, make_parts
@@ -58,6 +59,11 @@ KEPT = "sltpack-1.safetensors"
 _ANEW = f"unpack {ARCHIVE.url} anew"
 _FOLDERS = ("arxiv", "ogbn_arxiv")
 """As the archive has it, and as OGB's package names it."""
+
+
+def reader(name: str) -> Reader:
+    """Return how the graph is read."""
+    return Reader(lambda choices: load(choices.data_dir), CLASSES)
 
 
 def load(data_dir: Path | None) -> DataSet:

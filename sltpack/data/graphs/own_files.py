@@ -12,6 +12,7 @@ from ...errors import DataError, shown
 from ...files import open_plain
 from ...format.parsing import parse
 from ..dataset import DataSet
+from ..sources import Reader
 from ..storage.places import unreadable
 from .graph import connect, make_graph, make_parts
 
@@ -28,6 +29,11 @@ KINDS = {
 }
 """The tensors of a file: the shape of each in words, and the types that are taken, the usual one first."""
 _REMEDY = "write the file as docs/graphs.md says"
+
+
+def reader(name: str) -> Reader:
+    """Return how a file is read."""
+    return Reader(lambda choices: load(choices.files))
 
 
 def load(path: Path) -> DataSet:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...errors import DataError, shown
 from ...files import open_plain
 from ..dataset import DataSet
+from ..sources import Reader
 from ..storage import unpickling
 from ..storage.download import Files, cache_folder, fetch_files
 from ..storage.places import find_folder, unfound, unreadable
@@ -116,6 +117,12 @@ FAMILIES = {
         ),
     )
 }
+
+
+def reader(name: str) -> Reader:
+    """Return how one of the three is read."""
+    family = FAMILIES[name]
+    return Reader(lambda choices: load(family, choices.data_dir), family.classes)
 
 
 def load(family: Family, data_dir: Path | None) -> DataSet:

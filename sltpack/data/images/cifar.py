@@ -13,15 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import DataError, reason
+from ...files import open_plain
 from ..dataset import DataSet
+from ..sources import Reader
 from ..storage import unpickling
 from ..storage.download import Archive, cache_folder, fetch
+from .image_input import image_input
 from .in_memory import Images
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-MEAN = (0.491, 0.482, 0.447)
-DEVIATION = (0.247, 0.243, 0.262)
-"""Of CIFAR-10's training images, as the paper's code has them; used for both sets."""
+INPUT = image_input((0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
+"""The mean and deviation of CIFAR-10's training images, as the paper's code has them; used for both sets."""
 _SIDE, _PIXELS = 32, 3 * 32 * 32
 _NAMES_LIMIT = 1 << 16
 
@@ -98,6 +100,12 @@ CIFAR100 = Family(
 FAMILIES = {family.name: family for family in (CIFAR10, CIFAR100)}
 
 
+def reader(name: str) -> Reader:
+    """Return how one of the two is read; CIFAR-100's class names stand in its files alone."""
+    family = FAMILIES[name]
+    return Reader(lambda choices: load(family, choices.data_dir), CIFAR10_CLASSES if family is CIFAR10 else (), INPUT)
+
+
 def load(family: Family, data_dir: Path | None) -> DataSet:
     """Reads a data set.
 
@@ -150,7 +158,7 @@ def _find(family: Family, folder: Path) -> tuple[Path, _Reader, tuple[str, ...]]
 def _read_binary(family: Family, path: Path, count: int) -> _Read:
     record = family.label_bytes + _PIXELS
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size != count * record:
                 raise _incomplete(family, path, f"{count * record} bytes", f"{size}")
@@ -198,7 +206,7 @@ def _checked(family: Family, path: Path, labels: NDArray[np.integer[Any]], count
 def _binary_names(family: Family, layout: Path) -> tuple[str, ...]:
     path = layout / family.names_file
     try:
-        with open(path, "rb") as stream:
+        with open_plain(path) as stream:
             text = stream.read(_NAMES_LIMIT)
     except OSError as error:
         raise _unreadable(family, path, error) from error
@@ -224,7 +232,7 @@ def _images(parts: list[_Read], names: tuple[str, ...]) -> Images:
     planes = np.concatenate([pixels for pixels, _ in parts]).reshape(-1, 3, _SIDE, _SIDE)
     labels = np.concatenate([labels for _, labels in parts]).astype(np.int64)
     pixels = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-    return Images(torch.from_numpy(pixels), torch.from_numpy(labels), names, MEAN, DEVIATION)
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels), names, INPUT)
 
 
 def _unreadable(family: Family, path: Path, error: OSError) -> DataError:

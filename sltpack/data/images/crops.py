@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .pictures import with_channels
+from .notes import Notes
+from .pictures import plain
 
 AREA = (0.08, 1.0)
 """A training crop covers from 8 to 100 % of a picture (Szegedy et al. 2015, section 6)."""
@@ -69,15 +70,17 @@ def middle_box(width: int, height: int, side: int) -> Box:
     return left, top, left + length, top + length
 
 
-def cut(picture: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
+def cut(picture: Image.Image, box: Box, side: int, notes: Notes | None = None, file: object = "") -> NDArray[np.uint8]:
     """Cuts a crop out of a picture and scales it to a square, bilinearly and antialiased.
 
     A JPEG far larger than needed is decoded at a half, a quarter or an eighth of its size.
 
     Args:
         picture: opened and not yet decoded.
-        box: within the picture.
+        box: within the picture, as it is shown (`sltpack.data.images.pictures.shown_size`).
         side: of the square, in pixels.
+        notes: where conversions are counted.
+        file: its name in the notes.
 
     Returns:
         RGB, uint8 [side, side, 3].
@@ -87,9 +90,9 @@ def cut(picture: Image.Image, box: Box, side: int) -> NDArray[np.uint8]:
     coarse = max(k for k in (1, 2, 4, 8) if k == 1 or reduction >= k * LEAST_REDUCTION)
     width = picture.width
     drafted = picture.draft(picture.mode, (width // coarse, picture.height // coarse)) if coarse > 1 else None
+    shown = plain(picture, 3, notes, file)
     if drafted is not None:  # a JPEG, which now is this much smaller
         shrunk = drafted[1][2] / width
         box = left * shrunk, top * shrunk, right * shrunk, bottom * shrunk
-    plain = with_channels(picture, 3)
     # Scales nothing but the crop, so that of a thin picture no more than the square is made.
-    return np.array(plain.resize((side, side), Image.Resampling.BILINEAR, box=box))
+    return np.array(shown.resize((side, side), Image.Resampling.BILINEAR, box=box))

@@ -14,12 +14,18 @@ import numpy as np
 import torch
 
 from ..dataset import DataSet
+from ..sources import Reader
+from .image_input import image_input
 from .in_memory import Images
 
 CLASSES = tuple("0123456789")
-MEAN = (0.3055,)
-DEVIATION = (0.3759,)
-"""Of all pixels of the training images, in units of the full range."""
+INPUT = image_input((0.3055,), (0.3759,))
+"""The mean and deviation of all pixels of the training images."""
+
+
+def reader(name: str) -> Reader:
+    """Return how the digits are read."""
+    return Reader(lambda _: load(), CLASSES, INPUT)
 
 
 def load() -> DataSet:
@@ -40,6 +46,4 @@ def read() -> tuple[Images, Images]:
 
 
 def _images(pixels: np.ndarray, labels: np.ndarray) -> Images:
-    return Images(
-        torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), CLASSES, MEAN, DEVIATION, False
-    )
+    return Images(torch.from_numpy(pixels[..., None]), torch.from_numpy(labels.astype(np.int64)), CLASSES, INPUT, False)

@@ -13,18 +13,25 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import RequestError, require_positive
+from ...format.records import GraphInput, ImageInput
+from ...limits import MEMORY, Memory
 from ...progress import Bar, bar
 from ..dataset import WHOLE, Batch, DataSet, Share
-from .crops import cut, middle_box, random_box
-from .folders import DEVIATION, MEAN
+from ..sources import Choices, Reader
+from .crops import cut, random_box
+from .folders import read_image
+from .image_input import CENTER_CROP, IMAGENET
 from .in_memory import Normaliser
-from .pictures import class_files, class_names, opened, require_same_classes
+from .listing import class_names, find_parts, pictures_in, require_same_classes
+from .notes import Notes
+from .pictures import opened, shown_size
 from .workers import in_workers
 
 SIDE = 224
 """Height and width of what is cut out where nothing else is asked for."""
 _CPU = torch.device("cpu")
 _LAYOUT = "lay it out as train/CLASS/*.JPEG and val/CLASS/*.JPEG"
+INPUT = replace(IMAGENET, fit=CENTER_CROP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +48,9 @@ class ImageFiles:
         classes: the names of the class folders, by label.
         side: height and width of what is cut out.
         workers: how many processes read; 0 reads in this one.
+        limits: on the memory for decoding one.
         device: where batches are put.
+        input: how they are cropped, except where they are trained on, and normalised.
     """
 
     folder: Path
@@ -51,7 +60,9 @@ class ImageFiles:
     classes: tuple[str, ...]
     side: int
     workers: int
+    limits: Memory = MEMORY
     device: torch.device = _CPU
+    input: ImageInput = INPUT
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,6 +85,11 @@ class ImageFiles:
         """Has batches put on a device."""
         return replace(self, device=device)
 
+    def fed(self, given: ImageInput | GraphInput) -> ImageFiles:
+        """Return the same images, cropped and normalised in another way."""
+        assert isinstance(given, ImageInput)
+        return replace(self, input=given)
+
     def sha256(self) -> str:
         """Tells these images from others: the SHA-256 of the names of classes and files, their sizes and labels.
 
@@ -94,7 +110,7 @@ class ImageFiles:
         return [f"{of_classes[label]}/{os.fsdecode(name)}" for label, name in labelled]
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Gives the middle of each image, in order, `size` at a time."""
+        """Return the images cropped as `input` says, by default to their middle, in order, `size` at a time."""
         return _Pass(self, np.arange(len(self)), size).run(-(-len(self) // size))
 
     def training_batches(
@@ -104,16 +120,35 @@ class ImageFiles:
         return _Pass(self, order, size, share, tuple(chance)).run(len(order) // size)
 
 
-def load(path: Path, image_size: int | None, workers: int) -> DataSet:
-    """Finds the pictures of a data set in ImageNet's layout: PATH/train/CLASS/*.JPEG and PATH/val/CLASS/*.JPEG.
+def reader(name: str) -> Reader:
+    """Return how a folder is read."""
+    return Reader(_chosen, images=INPUT)
 
-    They may be of any format that Pillow reads, and of any size. None is opened yet, so that a damaged one is told when
-    it is reached. Hidden files, and folders in class folders, are passed over.
+
+def _chosen(choices: Choices) -> DataSet:
+    workers = _cores() if choices.workers is None else choices.workers
+    return load(choices.files, choices.image_size, workers, choices.limits)
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use, its share where torchrun started several."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shared = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, cores // max(1, int(shared) if shared.isdecimal() and len(shared) < 10 else 1))
+
+
+def load(path: Path, image_size: int | None, workers: int, limits: Memory = MEMORY) -> DataSet:
+    """Find the pictures of a data set in ImageNet's layout: PATH/train/CLASS/*.JPEG and PATH/val/CLASS/*.JPEG.
+
+    They may be of any format that Pillow reads, and of any size. None is opened yet, so that a damaged one is reported
+    when it is reached. The two parts may have any of their usual names (`sltpack.data.images.listing`); a folder `test`
+    tests where there is no `val`, since that of ImageNet has no labels.
 
     Args:
         path: the folder.
         image_size: height and width, in pixels, of what is cut out of each; without it, 224.
         workers: how many processes read; 0 reads in this one.
+        limits: on the memory for decoding one picture.
 
     Returns:
         The training images, and those in `val` as test images, [height, width, 3].
@@ -126,37 +161,26 @@ def load(path: Path, image_size: int | None, workers: int) -> DataSet:
     require_positive("--image-size", image_size)
     if workers < 0:
         raise RequestError("--workers", expected="at least 0", found=f"{workers}", remedy="choose a larger number")
-    train, test = path / "train", path / "val"
-    classes = class_names(train, _LAYOUT)
-    require_same_classes(path, classes, class_names(test, _LAYOUT), test.name)
+    notes = Notes()
+    parts = find_parts(path, notes)
+    train, test = parts.get("train", path / "train"), parts.get("validation", parts.get("test", path / "val"))
+    classes = class_names(train, notes, _LAYOUT)
+    require_same_classes(train, classes, test, class_names(test, notes, _LAYOUT))
     with bar(f"list {path.name}", 2 * len(classes)) as running:
-        return DataSet(*(_listed(part, classes, image_size or SIDE, workers, running) for part in (train, test)))
+        training, testing = (
+            _listed(part, classes, image_size or SIDE, workers, limits, notes, running) for part in (train, test)
+        )
+    return DataSet(training, testing, notes=notes.lines(path))
 
 
-def evaluation_pixels(path: Path, side: int) -> NDArray[np.uint8]:
-    """Reads the middle of a picture, as networks for ImageNet are evaluated on it.
-
-    Args:
-        path: the file.
-        side: height and width of the result; the shorter side of the picture is scaled to 256/224 of it.
-
-    Returns:
-        RGB, uint8 [side, side, 3].
-
-    Raises:
-        DataError: the file is no picture.
-    """
-    with opened(path) as picture:
-        return cut(picture, middle_box(*picture.size, side), side)
-
-
-def training_pixels(path: Path, side: int, random: np.random.Generator) -> NDArray[np.uint8]:
+def training_pixels(path: Path, side: int, random: np.random.Generator, limits: Memory = MEMORY) -> NDArray[np.uint8]:
     """Reads any part of a picture, mirrored or not, as a coin falls.
 
     Args:
         path: the file.
         side: height and width of the result.
         random: where the chance comes from.
+        limits: on the memory for decoding it.
 
     Returns:
         RGB, uint8 [side, side, 3].
@@ -164,8 +188,8 @@ def training_pixels(path: Path, side: int, random: np.random.Generator) -> NDArr
     Raises:
         DataError: the file is no picture.
     """
-    with opened(path) as picture:
-        pixels = cut(picture, random_box(*picture.size, random), side)
+    with opened(path, limits.picture) as picture:
+        pixels = cut(picture, random_box(*shown_size(picture), random), side)
     return pixels[:, ::-1] if random.random() < 0.5 else pixels
 
 
@@ -183,7 +207,7 @@ class _Pass:
         """Gives the first `count` batches."""
         device = self.images.device
         pinned = device.type == "cuda"
-        normalise = Normaliser(MEAN, DEVIATION, device)
+        normalise = Normaliser(self.images.input, device)
         for number, pixels in enumerate(in_workers(self.pixels, count, self.images.workers, pinned)):
             labels = self.images.labels[torch.from_numpy(self.order[self._places(number)])]
             # Sent as bytes, a quarter of what the normalised images take.
@@ -197,10 +221,11 @@ class _Pass:
         for row, place in enumerate(places.tolist()):
             path = self.images.path(int(self.order[place]))
             if self.chance is None:
-                pixels[row] = evaluation_pixels(path, self.images.side)
+                pixels[row] = read_image(path, self.images.shape, self.images.input.fit, self.images.limits)
             else:
                 # Of the place alone, so that it does not matter which process reads it.
-                pixels[row] = training_pixels(path, self.images.side, np.random.default_rng([*self.chance, place]))
+                random = np.random.default_rng([*self.chance, place])
+                pixels[row] = training_pixels(path, self.images.side, random, self.images.limits)
         return torch.from_numpy(pixels)
 
     def _places(self, number: int) -> NDArray[np.int64]:
@@ -209,15 +234,17 @@ class _Pass:
         return np.arange(start, min(start + self.size, len(self.order)))[self.share.of(self.size)]
 
 
-def _listed(folder: Path, classes: tuple[str, ...], side: int, workers: int, running: Bar) -> ImageFiles:
+def _listed(
+    folder: Path, classes: tuple[str, ...], side: int, workers: int, limits: Memory, notes: Notes, running: Bar
+) -> ImageFiles:
     names: list[bytes] = []
     sizes: list[int] = []
     counts = []
     for name in classes:
-        files = class_files(folder / name)
+        files = pictures_in(folder / name, notes, f"{name}/")
         names += [os.fsencode(file) for file, _ in files]
         sizes += [size for _, size in files]
         counts.append(len(files))
         running.advance()
     labels = torch.from_numpy(np.repeat(np.arange(len(classes)), counts))
-    return ImageFiles(folder, np.array(names), np.array(sizes, np.int64), labels, classes, side, workers)
+    return ImageFiles(folder, np.array(names), np.array(sizes, np.int64), labels, classes, side, workers, limits)

@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from ...format.records import GraphInput, ImageInput
 from ..dataset import WHOLE, Batch, Share
+from .image_input import FULL_RANGE
 
 CROP_SHARE = 8
 """One part in eight of the shorter side is put as zeros around a training image before a random crop of the old size:
@@ -26,8 +28,7 @@ class Images:
         pixels: uint8 [n, height, width, channels].
         labels: int64 [n].
         classes: the names of the classes, by label.
-        mean: of each channel, in units of the full range.
-        deviation: of each channel, in the same units.
+        input: how the pixels are normalised.
         flips: whether a mirrored image is as good as the image.
         names: of the files that they come from, within the data set's folder, text [n]; None where from none.
     """
@@ -35,8 +36,7 @@ class Images:
     pixels: torch.Tensor
     labels: torch.Tensor
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    input: ImageInput
     flips: bool = True
     names: NDArray[np.str_] | None = None
 
@@ -60,6 +60,11 @@ class Images:
         """Puts all of the images on a device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
+    def fed(self, given: ImageInput | GraphInput) -> Images:
+        """Return the same images, normalised in another way."""
+        assert isinstance(given, ImageInput)
+        return replace(self, input=given)
+
     def sha256(self) -> str:
         """Tells these images and labels from others: the SHA-256 of their bytes."""
         digest = hashlib.sha256(self.pixels.cpu().contiguous().numpy().data)
@@ -72,11 +77,11 @@ class Images:
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """Makes network input of pixels, as `Normaliser` does: uint8 [B, H, W, C] to float32 [B, C, H, W]."""
-        return Normaliser(self.mean, self.deviation, pixels.device)(pixels)
+        return Normaliser(self.input, pixels.device)(pixels)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """Gives the images as they are, in order, `size` at a time."""
-        normalise = Normaliser(self.mean, self.deviation, self.pixels.device)
+        normalise = Normaliser(self.input, self.pixels.device)
         for start in range(0, len(self), size):
             yield normalise(self.pixels[start : start + size]), self.labels[start : start + size]
 
@@ -87,7 +92,7 @@ class Images:
         device = self.pixels.device
         shifts = draw_shifts(len(order), self.shape, self.flips, np.random.default_rng(chance)).to(device)
         index = torch.from_numpy(order).to(device)
-        normalise = Normaliser(self.mean, self.deviation, device)
+        normalise = Normaliser(self.input, device)
         for start in range(0, len(order) - size + 1, size):
             part = slice(start + share.of(size).start, start + share.of(size).stop)
             pixels = augment(self.pixels[index[part]], shifts[part])
@@ -95,24 +100,30 @@ class Images:
 
 
 class Normaliser:
-    """Makes network input of pixels: (pixels / 255 - mean) / deviation.
+    """Make network input of pixels, as `sltpack.tickets.preprocessing.preprocess` does, bit for bit.
 
-    The numbers are put on the device once, since a copy to a GPU waits for it.
+    The numbers are put on the device once, since a copy to a GPU waits for it. All are tensors, since a GPU does not
+    divide by a plain number but multiplies by its inverse.
 
     Args:
-        mean: of each channel, in units of the full range.
-        deviation: of each channel, in the same units.
+        input: the range, and the mean and deviation of each channel.
         device: where the pixels are.
     """
 
-    def __init__(self, mean: Sequence[float], deviation: Sequence[float], device: torch.device) -> None:
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
-        self._deviation = torch.tensor(deviation, dtype=torch.float32, device=device)
+    def __init__(self, input: ImageInput, device: torch.device) -> None:
+        low, high = input.range
+        self._brightest, self._spread, self._low, self._mean, self._deviation = (
+            torch.tensor(numbers, dtype=torch.float32, device=device)
+            for numbers in (FULL_RANGE, high - low, low, input.mean, input.deviation)
+        )
+        self._spreads = (low, high) != (0, 1)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Gives float32 [B, C, H, W] in channels-last memory for uint8 [B, H, W, C]."""
-        scaled = pixels.to(torch.float32).div_(255).sub_(self._mean).div_(self._deviation)  # (B, H, W, C)
-        return scaled.permute(0, 3, 1, 2)  # (B, C, H, W)
+        """Return float32 [B, C, H, W] in channels-last memory for uint8 [B, H, W, C]."""
+        scaled = pixels.to(torch.float32).div_(self._brightest)  # (B, H, W, C)
+        if self._spreads:
+            scaled.mul_(self._spread).add_(self._low)
+        return scaled.sub_(self._mean).div_(self._deviation).permute(0, 3, 1, 2)  # (B, C, H, W)
 
 
 def draw_shifts(count: int, shape: tuple[int, int, int], flips: bool, random: np.random.Generator) -> torch.Tensor:

@@ -57,7 +57,7 @@ def cache_folder() -> Path:
     """Gives the folder where data sets are kept: `SLTPACK_CACHE`, else the user's cache folder."""
     chosen = os.environ.get("SLTPACK_CACHE")
     if chosen:
-        return Path(chosen)
+        return Path(os.path.expanduser(chosen))
     import pooch  # type: ignore[import-untyped]
 
     return Path(pooch.os_cache("sltpack"))

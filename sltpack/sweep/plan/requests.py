@@ -12,6 +12,7 @@ from ...checkpoints.records import Checkpoint, Kept, TrainedNetwork
 from ...data.dataset import DataSet
 from ...errors import RequestError
 from ...format import records as headers
+from ...searching.batches import AUTO
 from ...searching.options import options_of
 from ...searching.origin import Origin, origin_of
 from ...searching.performing import load_data, noted
@@ -101,8 +102,9 @@ class Prepared:
     def alike(self) -> dict[str, Any]:
         """Return what a checkpoint of this run has to agree with, by name; what is left to the run is left out."""
         settings = asdict(self.request.settings)
-        if settings["precision"] == "auto":
-            del settings["precision"]
+        for name in ("batch_size", "precision"):
+            if settings[name] == AUTO:
+                del settings[name]
         source = headers.source_parts(self.origin.counted())
         del source["layers"]  # whose thresholds follow from the rest
         return {**source, **settings, **self.noted}

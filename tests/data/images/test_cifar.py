@@ -7,6 +7,7 @@ import gc
 import hashlib
 import http.server
 import io
+import os
 import pickle
 import shutil
 import subprocess
@@ -144,6 +145,20 @@ def test_each_missing_file_is_named(tmp_path: Path, family: Family) -> None:
             assert message(family, folder) == incomplete(family, folder / file, "a file", "none of that name")
             aside.rename(folder / file)
         cifar.load(family, folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+@FAMILIES
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, family: Family) -> None:
+    for layout, file in (
+        ("binary", family.binary_files[0]),
+        ("binary", family.names_file),
+        ("python", family.python_files[0]),
+    ):
+        folder = write(family, tmp_path / f"{layout}-{file}", layout)
+        (folder / file).unlink()
+        os.mkfifo(folder / file)
+        assert message(family, folder).startswith(f"{folder / file}: expected a file")
 
 
 @FAMILIES
@@ -502,11 +517,8 @@ def test_the_registry_refuses(name: str, arguments: dict[str, Any], expected: st
 
 
 def test_the_names_are_known_without_torch() -> None:
-    code = "import sys, sltpack.data as data; data.NAMES; assert 'torch' not in sys.modules; data.Images, data.DataSet"
+    code = "import sys, sltpack.data as data; data.NAMES; assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert isinstance(registry.load("digits").train, registry.Images)
-    with pytest.raises(AttributeError, match=r"module 'sltpack\.data' has no attribute 'nothing'"):
-        registry.nothing  # noqa: B018
 
 
 def test_the_official_archives_are_quoted_right() -> None:

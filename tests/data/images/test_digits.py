@@ -25,7 +25,7 @@ def test_parts() -> None:
 
 def test_the_file_stays_as_it_is() -> None:
     # Published accuracies depend on its order and split.
-    data = resources.files("sltpack.data").joinpath("digits.npz").read_bytes()
+    data = resources.files("sltpack.data.images").joinpath("digits.npz").read_bytes()
     assert hashlib.sha256(data).hexdigest() == "12a90b37620a8e35f1a8a223e2042d4d491da5d083695b9e33ab0a79dee12c44"
 
 
@@ -67,8 +67,8 @@ def test_no_image_is_in_both_parts() -> None:
 
 def test_mean_and_deviation_are_those_of_the_training_pixels() -> None:
     pixels = digits.load().train.pixels.double() / 255
-    assert list(digits.MEAN) == pytest.approx([pixels.mean().item()], abs=5e-5)
-    assert list(digits.DEVIATION) == pytest.approx([pixels.std(correction=0).item()], abs=5e-5)
+    assert list(digits.INPUT.mean) == pytest.approx([pixels.mean().item()], abs=5e-5)
+    assert list(digits.INPUT.deviation) == pytest.approx([pixels.std(correction=0).item()], abs=5e-5)
     normalised = digits.load().train.normalise(digits.load().train.pixels)
     assert abs(normalised.mean().item()) < 1e-3
     assert abs(normalised.std().item() - 1) < 1e-3

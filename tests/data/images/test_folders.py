@@ -13,6 +13,7 @@ from PIL import Image
 
 from sltpack.data.images import folders
 from sltpack.errors import DataError, MismatchError, RequestError
+from sltpack.limits import Memory
 
 SIZES = "pass --image-size to scale and crop all images to one size"
 
@@ -115,10 +116,16 @@ def test_formats(tmp_path: Path) -> None:
     found = {}
     for path in sorted(tmp_path.glob("*/*")):
         found[f"{path.parent.name}{path.name}"] = folders.read_image(path, (3, 4, 6))
-    for name in ("a1.png", "a2.bmp", "a3.tiff", "b3.png"):
+    on_white = Image.new("RGBA", (6, 4), "white")
+    on_white.alpha_composite(Image.fromarray(alpha))
+    np.testing.assert_array_equal(found["b3.png"], np.asarray(on_white.convert("RGB")))
+    white = Image.new("RGBA", (6, 4), "white")
+    white.alpha_composite(Image.open(tmp_path / "b" / "5.png").convert("RGBA"))
+    np.testing.assert_array_equal(found["b5.png"], np.asarray(white.convert("RGB")))
+    for name in ("a1.png", "a2.bmp", "a3.tiff"):
         np.testing.assert_array_equal(found[name], pixels)
     np.testing.assert_allclose(found["a4.jpeg"].astype(int), pixels.astype(int), atol=8)
-    for name in ("b1.png", "b2.gif", "b4.png", "b5.png"):
+    for name in ("b1.png", "b2.gif", "b4.png"):
         np.testing.assert_array_equal(found[name], np.repeat(grey, 3, axis=2), err_msg=name)
     data = folders.load(tmp_path, None)
     assert (len(data.train), len(data.test)) == (7, 2)
@@ -130,10 +137,18 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / ".cache").mkdir()
     (tmp_path / "cat" / ".DS_Store").write_text("junk")
     (tmp_path / "cat" / "more").mkdir()
-    os.mkfifo(tmp_path / "cat" / "pipe")
+    for junk in ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir"):
+        save(tmp_path / "dog" / junk / "0.png" if junk[0] in "_@" else tmp_path / "dog" / "x.png", picture(0))
+        if junk[0] not in "_@":
+            (tmp_path / "dog" / "x.png").rename(tmp_path / "dog" / junk)
+    save(tmp_path / "__MACOSX" / "cat" / "._0.png", picture(0))
     data = folders.load(tmp_path, None)
     assert len(data.train) + len(data.test) == 10
     assert data.train.classes == ("cat", "dog")
+    # README.txt is no class folder; .cache and __MACOSX stand at the top, where both the parts and the classes are sought.
+    assert data.notes == (
+        f"{tmp_path}: 1 file that is no picture skipped (README.txt); 7 hidden or system files passed over",
+    )
 
 
 def test_mixed_sizes(tmp_path: Path) -> None:
@@ -220,7 +235,9 @@ def test_missing_and_empty_folders(tmp_path: Path) -> None:
     save(tmp_path / "cat" / "0.png", picture(0))
     assert message(tmp_path) == f"{tmp_path}: {two}, found 1 folder; {remedy}"
     (tmp_path / "dog").mkdir()
-    assert message(tmp_path) == (f"{tmp_path / 'dog'}: expected at least one image, found none; remove the empty class")
+    assert message(tmp_path) == (
+        f"{tmp_path / 'dog'}: expected at least one image, found none; add some, or remove the folder"
+    )
 
 
 @pytest.mark.parametrize("name", ["a\nb", os.fsdecode(b"a\xff")])
@@ -236,14 +253,20 @@ def test_limits_hold_before_memory_is_taken(tmp_path: Path, monkeypatch: pytest.
     flat(tmp_path)
     assert message(tmp_path, 1 << 20) == (
         f"{tmp_path}: expected at most 8589934592 bytes of pixels, found {10 * 3 << 40}; "
-        "choose a smaller image size or fewer images"
+        f"choose a smaller image size or fewer images, or allow as much (--max-memory {10 * 3 << 40})"
     )
-    monkeypatch.setattr(folders, "BYTES_LIMIT", 10 * 4 * 6 * 3 - 1)
-    assert "found 720;" in message(tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # a warning up to twice that, and an error above
-    assert "found DecompressionBombWarning: " in message(tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
-    assert "found DecompressionBombError: " in message(tmp_path)
+    with pytest.raises(DataError) as caught:
+        folders.load(tmp_path, None, Memory(pictures=10 * 4 * 6 * 3 - 1))
+    assert "found 720;" in str(caught.value)
+    with pytest.raises(DataError) as caught:
+        folders.load(tmp_path, None, Memory(picture=4 * 6 * 8 - 1))
+    assert str(caught.value).endswith(
+        "expected a picture that takes at most 191 bytes of memory to decode, found 6 x 4 pixels, which take 192; scale "
+        "it down, or allow as much (--max-memory 192)"
+    )
+    assert len(folders.load(tmp_path, None, Memory(4 * 6 * 8, 720)).train) == 8
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)  # that of Pillow, which no option could raise
+    assert len(folders.load(tmp_path, None).train) == 8
 
 
 def test_thin_images_take_little_memory(tmp_path: Path) -> None:

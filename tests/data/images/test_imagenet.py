@@ -16,8 +16,10 @@ from PIL import Image
 
 from sltpack.data.dataset import Share, split
 from sltpack.data.images import imagenet
-from sltpack.data.images.folders import DEVIATION, MEAN
-from sltpack.data.images.imagenet import ImageFiles
+from sltpack.data.images.crops import cut, middle_box
+from sltpack.data.images.folders import read_image
+from sltpack.data.images.image_input import CENTER_CROP
+from sltpack.data.images.imagenet import INPUT, ImageFiles
 from sltpack.data.images.in_memory import Normaliser
 from sltpack.errors import DataError, RequestError
 
@@ -55,7 +57,7 @@ def training(folder: Path, workers: int = 0) -> ImageFiles:
 
 def pixels_of(batch: torch.Tensor) -> torch.Tensor:
     """What was normalised, uint8 [B, H, W, C]."""
-    scaled = batch.permute(0, 2, 3, 1) * torch.tensor(DEVIATION) + torch.tensor(MEAN)
+    scaled = batch.permute(0, 2, 3, 1) * torch.tensor(INPUT.deviation) + torch.tensor(INPUT.mean)
     return (scaled * 255).round().to(torch.uint8)
 
 
@@ -128,8 +130,8 @@ def test_evaluation_batches(folder: Path, size: int) -> None:
         assert batch.is_contiguous(memory_format=torch.channels_last)
     batch = torch.cat([batch for batch, _ in found])
     for index, pixels in enumerate(pixels_of(batch)):
-        np.testing.assert_array_equal(pixels, imagenet.evaluation_pixels(images.path(index), SIDE))
-        torch.testing.assert_close(Normaliser(MEAN, DEVIATION, pixels.device)(pixels[None])[0], batch[index])
+        np.testing.assert_array_equal(pixels, read_image(images.path(index), (3, SIDE, SIDE), CENTER_CROP))
+        torch.testing.assert_close(Normaliser(INPUT, pixels.device)(pixels[None])[0], batch[index])
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPEG"])
@@ -139,7 +141,7 @@ def test_evaluation_crop(tmp_path: Path, name: str, size: tuple[int, int], scale
     left, top = ((edge - SIDE) // 2 for edge in scaled)
     with Image.open(path) as picture:  # as the literature does it: the whole picture is scaled, then cut
         whole = picture.resize(scaled, Image.Resampling.BILINEAR).crop((left, top, left + SIDE, top + SIDE))
-    np.testing.assert_array_equal(imagenet.evaluation_pixels(path, SIDE), np.asarray(whole))
+    np.testing.assert_array_equal(read_image(path, (3, SIDE, SIDE), CENTER_CROP), np.asarray(whole))
 
 
 def test_training_batches(folder: Path) -> None:
@@ -160,7 +162,7 @@ def test_some_are_mirrored(folder: Path) -> None:
     for seed in range(200):
         random = np.random.default_rng(seed)
         with Image.open(path) as picture:
-            plain = imagenet.cut(picture, imagenet.random_box(*picture.size, random), SIDE)
+            plain = cut(picture, imagenet.random_box(*picture.size, random), SIDE)
         found = imagenet.training_pixels(path, SIDE, np.random.default_rng(seed))
         if not np.array_equal(found, plain):
             np.testing.assert_array_equal(found, plain[:, ::-1])
@@ -261,7 +263,7 @@ def test_both_parts_need_all_classes(tmp_path: Path) -> None:
     assert message(tmp_path) == f"{same} {CLASSES[2]} in train only; give every class a folder in both"
     empty = tmp_path / "val" / CLASSES[2]
     empty.mkdir()
-    assert message(tmp_path) == f"{empty}: expected at least one image, found none; remove the empty class"
+    assert message(tmp_path) == f"{empty}: expected at least one image, found none; add some, or remove the folder"
     save(empty / "0.JPEG", 20, 20, 0)
     save(tmp_path / "val" / "n9" / "0.JPEG", 20, 20, 0)
     assert message(tmp_path) == f"{same} n9 in val only; give every class a folder in both"
@@ -286,8 +288,8 @@ def test_a_device_takes_the_batches(folder: Path) -> None:
 
 def test_a_photograph_as_large_as_cameras_make_them(tmp_path: Path) -> None:
     path = save(tmp_path / "large.JPEG", 1600, 1200, 0)
-    found = imagenet.evaluation_pixels(path, SIDE)
+    found = read_image(path, (3, SIDE, SIDE), CENTER_CROP)
     with Image.open(io.BytesIO(path.read_bytes())) as picture:
         picture.load()  # decoded as a whole
-        expected = imagenet.cut(picture, imagenet.middle_box(1600, 1200, SIDE), SIDE)
+        expected = cut(picture, middle_box(1600, 1200, SIDE), SIDE)
     assert np.abs(found.astype(int) - expected).max() <= 2

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sltpack.data.dataset import Share, require_fitting, split
+from sltpack.data.images.image_input import image_input
 from sltpack.data.images.in_memory import Images, augment, draw_shifts
 from sltpack.errors import MismatchError
 
@@ -20,7 +21,7 @@ def numbered(count: int, shape: tuple[int, int, int] = (1, 1, 1), seed: int = 0)
     channels, height, width = shape
     pixels = np.random.default_rng(seed).integers(1, 256, (count, height, width, channels), dtype=np.uint8)
     mean, deviation = tuple(0.1 * (c + 1) for c in range(channels)), tuple(0.2 + 0.1 * c for c in range(channels))
-    return Images(torch.from_numpy(pixels), torch.arange(count), ("a", "b"), mean, deviation)
+    return Images(torch.from_numpy(pixels), torch.arange(count), ("a", "b"), image_input(mean, deviation))
 
 
 @given(count=st.integers(0, 60), seed=st.integers(0, 2**64 - 1))
@@ -104,7 +105,7 @@ def test_augment_moves_32_pixels_by_up_to_4() -> None:
 def test_normalise_is_the_plain_formula_in_channels_last_memory(shape: tuple[int, int, int]) -> None:
     images = numbered(4, shape)
     found = images.normalise(images.pixels)
-    plain = (images.pixels.numpy() / 255 - np.array(images.mean)) / np.array(images.deviation)
+    plain = (images.pixels.numpy() / 255 - np.array(images.input.mean)) / np.array(images.input.deviation)
     np.testing.assert_allclose(found.numpy(), plain.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
     assert found.dtype == torch.float32
     assert found.shape == (4, *shape)

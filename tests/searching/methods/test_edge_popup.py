@@ -178,7 +178,7 @@ def test_each_layer_keeps_the_same_share_with_a_threshold_of_its_own(small_sourc
 @settings(deadline=None, derandomize=True, max_examples=50)
 def test_the_shares_of_layers_add_up(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(0, 50), min_size=1, max_size=8))
-    layers = tuple(Layer(f"l{i}", (size + 3,), 0, 0, 2, 1, 1) for i, size in enumerate(sizes))
+    layers = tuple(Layer((f"l{i}",), (size + 3,), 0, 0, 2, 1, 1) for i, size in enumerate(sizes))
     source = Source(ModelSpec("m", {}), "ku", "none", Seeds(0, 0), Ratios("epl", 0.0, 0.0), layers)
     kept = data.draw(st.integers(0, sum(sizes)))
     shares = kept_by_layer(source, kept)
@@ -209,7 +209,7 @@ def test_the_steps_are_those_of_a_reader_bit_for_bit(
 
 
 def test_a_layer_too_large_for_exact_steps() -> None:
-    layer = Layer("large", (2**10, 2**26), 0, 0, 0, 0, 0)
+    layer = Layer(("large",), (2**10, 2**26), 0, 0, 0, 0, 0)
     source = Source(ModelSpec("m", {}), "skc", "layer", Seeds(0, 0), Ratios("epl", 0.0, 0.0), (layer,))
     with pytest.raises(RequestError) as caught:
         _Steps(source, torch.device("cpu"))
