@@ -132,7 +132,7 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     elif values["version"] == 3:
         planes = version3.planes(path, values, source, parameters)
     else:
-        planes = _planes(path, values.get("planes"), count)
+        planes = _planes(path, values.get("bits"), count)
     return kind(source, parameters, planes, found, settings, metrics, memory)
 
 
@@ -140,7 +140,7 @@ def _planes(path: Path, packed: object, count: int) -> dict[str, torch.Tensor]:
     """Read the planes of a search: one bit each for so many positions, the last byte filled with zeros."""
     if not isinstance(packed, dict) or set(packed) != {"kept"}:
         raise FormatError(
-            f"{path}: planes", expected="bits under the name kept", found=described(packed), remedy=HOW_TO_MAKE
+            f"{path}: bits", expected="those of the plane kept", found=described(packed), remedy=HOW_TO_MAKE
         )
     size, last = -(-count // 8), (1 << (count % 8 or 8)) - 1
     found = packed["kept"]

@@ -74,7 +74,7 @@ class Kept(ABC):
             "version": VERSION,
             **headers.source_parts(self.source),
             self.holds: self.parameters.cpu(),
-            "planes": {name: _packed(bits) for name, bits in self.planes.items()},
+            "bits": {name: _packed(bits) for name, bits in self.planes.items()},
             "buffers": {name: buffer.cpu() for name, buffer in self.buffers.items()},
             "settings": dict(self.settings),
             "metrics": dict(self.metrics),

@@ -153,12 +153,12 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
             {"scores": torch.zeros(searched).to_sparse()},
             f": scores: expected {expected}, found float32 [{searched}]{made}",
         ),
-        ({"planes": None}, f": planes: expected bits under the name kept, found none{made}"),
-        ({"planes": {"kept": 1, "sign": 1}}, f": planes: expected bits under the name kept, found dict{made}"),
-        ({"planes": {"kept": torch.zeros(3)}}, f": plane kept: expected {bits}, found float32 [3]{made}"),
-        ({"planes": {"kept": torch.zeros(3).byte()}}, f": plane kept: expected {bits}, found uint8 [3]{made}"),
+        ({"bits": None}, f": bits: expected those of the plane kept, found none{made}"),
+        ({"bits": {"kept": 1, "sign": 1}}, f": bits: expected those of the plane kept, found dict{made}"),
+        ({"bits": {"kept": torch.zeros(3)}}, f": plane kept: expected {bits}, found float32 [3]{made}"),
+        ({"bits": {"kept": torch.zeros(3).byte()}}, f": plane kept: expected {bits}, found uint8 [3]{made}"),
         (
-            {"planes": {"kept": torch.full_like(values["planes"]["kept"], 255)}},
+            {"bits": {"kept": torch.full_like(values["bits"]["kept"], 255)}},
             f": plane kept: expected {bits}, found uint8 [{-(-searched // 8)}]{made}",
         ),
         ({**old, "kept": searched + 1}, f": kept: expected an integer in 0..{searched}, found {searched + 1}{made}"),
@@ -322,7 +322,7 @@ def test_a_checkpoint_of_version_3_gives_the_same_ticket(
     )
     planes = method.planes()
     values = torch.load(run[0] / BEST, weights_only=True)
-    del values["planes"]
+    del values["bits"]
     own = {"version": 3, "scores": method.scores.detach(), "kept": method.wanted, "by_layer": by_layer}
     torch.save({**values, **source_parts(source), **own}, tmp_path / "old.pt")
     old = checkpoint_reader.load(tmp_path / "old.pt")
