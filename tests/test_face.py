@@ -111,7 +111,7 @@ def test_other_kinds_of_data() -> None:
         assert sltpack.search(Net(), data, **own).metrics["test_accuracy"] is not None
     found = sltpack.search(Net, Pairs(IMAGES, LABELS), validation=drawn(50, 2), test=drawn(60, 3), **own)
     assert found.settings["class_names"] == ["dark", "bright"]
-    assert found.ticket().about["classes"] == '["dark","bright"]'
+    assert found.ticket().classes == ("dark", "bright")
 
 
 def test_names_and_a_callback(tmp_path: Path) -> None:
