@@ -189,7 +189,7 @@ def test_lists() -> None:
         (
             lambda: sltpack.search(nn.Linear(64, 2), (IMAGES, LABELS)),
             "model Linear: expected no parameters but the weights of its Conv2d and Linear layers, each its own, found "
-            "bias; build the layers with bias=False and BatchNorm with affine=False",
+            "bias of the model itself (Linear); build Conv2d and Linear with bias=False",
         ),
         (
             lambda: sltpack.search(Net(), (IMAGES, LABELS - 1)),
