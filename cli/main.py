@@ -18,6 +18,7 @@ from sltpack.stopping import CTRL_C, Stopped, stopped_by
 
 from . import demo, export, infer, info, listing, pack, report, search, sweep, theory, train, unpack, verify
 from .docstrings import restore_help
+from .flags import flags_of, spelled
 from .interrupts import signals_stop
 from .screen import say
 from .usage import in_one_line
@@ -94,7 +95,7 @@ def _failure(error: BaseException) -> click.ClickException | None:
     if isinstance(error, Stopped):
         return Stopping(str(error), error.exit_status)
     if isinstance(error, SltpackError):
-        return Failure(str(error), error.exit_status)
+        return Failure(spelled(error, flags_of(cli.commands.values())), error.exit_status)
     if isinstance(error, MemoryError):
         return Failure("there is too little memory for this; close other programs or use a smaller model", 1)
     if _is_ours(error):

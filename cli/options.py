@@ -175,7 +175,7 @@ def model_option() -> Decorator[Any]:
 
 def data_option() -> Decorator[Any]:
     """The data to search or train on."""
-    return click.option("--data", "data_name", type=DATA_NAME, required=True, help=f"{DATA}.")
+    return click.option("--data", type=DATA_NAME, required=True, help=f"{DATA}.")
 
 
 def workers_option() -> Decorator[Any]:

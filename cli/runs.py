@@ -6,13 +6,16 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sltpack.format.records import SEED_LIMIT, source_parts
-from sltpack.searching.presets import DEFAULT_RECIPE, OPTIMIZERS, PRECISIONS, RECIPES
+from sltpack.format.records import source_parts
+from sltpack.searching.options import Option, options_of
+from sltpack.searching.presets import DEFAULT_RECIPE, RECIPES
+from sltpack.searching.request import RunRequest
 
 from . import options
 from .loading import loading
@@ -20,104 +23,43 @@ from .loading import loading
 if TYPE_CHECKING:
     from sltpack.checkpoints.records import Kept
 
-SEED = click.IntRange(0, SEED_LIMIT - 1)
-TRAINING_SETTINGS = (
-    *(
-        "epochs",
-        "batch_size",
-        "optimizer",
-        "learning_rate",
-        "momentum",
-        "weight_decay",
-        "warmup",
-        "precision",
-        "compiled",
-    ),
-    *("seed", "split_seed", "order_seed", "augmentation_seed"),
-)
-"""The options that become settings, of weight training as of a search."""
+_FILLED = ("ticket", "budget")
+"""The groups of options that a preset or a recipe fills in."""
 
 
-def training_options() -> options.Decorator[Any]:
-    """All that a search and weight training are told alike."""
-    positive = click.IntRange(min=1)
-    decorators = (
-        click.option(
-            "--recipe",
-            type=click.Choice(list(RECIPES)),
-            default=DEFAULT_RECIPE,
-            show_default=True,
-            help="Sets the following up to --warmup, where they are not given.",
-        ),
-        click.option("--epochs", type=positive, help="Passes over what is trained on."),
-        click.option(
-            "--batch-size",
-            type=positive,
-            help="Images or nodes in a step; otherwise 128 images, or 64, 32 or 16 where an epoch would have fewer "
-            "than 20 steps, and of a graph all that train.",
-        ),
-        click.option(
-            "--optimizer",
-            type=click.Choice(OPTIMIZERS),
-            help="What takes the steps; adamw wants a --learning-rate of its own, such as 0.01.",
-        ),
-        click.option(
-            "--learning-rate",
-            type=click.FloatRange(min=0, min_open=True),
-            help="The highest; it falls to 0 along a cosine.",
-        ),
-        click.option(
-            "--momentum",
-            type=click.FloatRange(0, 1, max_open=True),
-            help="The share of a step that goes on in the next; of adamw, its first beta.",
-        ),
-        click.option(
-            "--weight-decay", type=click.FloatRange(min=0), help="How strongly a step draws to 0 what is trained."
-        ),
-        click.option(
-            "--warmup",
-            type=click.IntRange(min=0),
-            help="Epochs at the start in which the rate rises from 0; otherwise the recipe's, at most a third of all.",
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(PRECISIONS),
-            default="auto",
-            show_default=True,
-            help="Of the training steps' products; auto is bfloat16 where the device multiplies it faster.",
-        ),
-        click.option("--compile", "compiled", is_flag=True, help="Have torch compile the training steps."),
-        click.option(
-            "--width",
-            type=click.FloatRange(0, 1024, min_open=True),
-            default=1.0,
-            show_default=True,
-            help="Factor of the model's channels.",
-        ),
-        click.option(
-            "--seed", type=SEED, default=0, show_default=True, help="Of all chance that has no seed of its own."
-        ),
-        click.option("--weight-seed", type=SEED, help="Of the random weights."),
-        click.option("--split-seed", type=SEED, help="Of the split into training and validation."),
-        click.option("--order-seed", type=SEED, help="Of the order of the images."),
-        click.option("--augmentation-seed", type=SEED, help="Of crops and mirrors."),
-        options.data_dir_option(),
-        click.option("--image-size", type=positive, help="Scale and crop the images of a folder to this size."),
-        options.workers_option(),
-        options.device_option(),
-        click.option(
-            "--resume", is_flag=True, help="Go on from the folder's last whole epoch, or begin where there is none."
-        ),
-        click.option("--tensorboard", is_flag=True, help="Write event files for TensorBoard into the folder too."),
-        options.max_weights_option(),
-    )
+def request_options(kind: type[RunRequest], *groups: str) -> options.Decorator[Any]:
+    """Make the options of a command from the fields of the request that it makes.
+
+    Args:
+        kind: the request.
+        groups: whose options, in this order; within a group they stand as the request has them.
+    """
+    known = options_of(kind)
+    chosen = [name for group in groups for name, option in known.items() if option.group == group]
+    defaults = {own.name: own.default for own in fields(kind)}
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for decorator in reversed(decorators):
-            command = decorator(command)
+        for name in reversed(chosen):
+            command = _made(name, known[name], defaults[name])(command)
         return command
 
     return decorate
+
+
+def _made(name: str, option: Option, default: object) -> options.Decorator[Any]:
+    """Make an option of the command line; where a preset or recipe fills it in, it has no default of its own."""
+    names = (f"--{option.flag or name.replace('_', '-')}", name)
+    if option.kind is bool:
+        return click.option(*names, is_flag=True, help=option.help)
+    shown = default if option.group not in _FILLED else None
+    return click.option(
+        *names,
+        type=_type(option),
+        default=shown,
+        show_default=shown is not None,
+        help=option.help,
+        envvar=option.variable,
+    )
 
 
 def display_options() -> options.Decorator[Any]:
@@ -150,11 +92,37 @@ def shown(quiet: bool, log_every: float) -> Iterator[None]:
         yield
 
 
-def recipe_kind(command: str, data_name: str) -> str:
-    """Gives the kind of recipe that a command takes for a data set."""
-    from sltpack.data import is_graph
+def _type(option: Option) -> click.ParamType[Any]:
+    if option.choices:
+        return click.Choice(option.choices)
+    if option.is_path:
+        return options.PATH
+    if option.group == "ticket":  # whose shares are checked where they are placed, as those of a plan are
+        return click.FLOAT
+    if option.kind is int:
+        most = None if option.most is None else int(option.most)
+        return click.IntRange(None if option.least is None else int(option.least), most)
+    low = option.least if option.above is None else option.above
+    high = option.most if option.below is None else option.below
+    return click.FloatRange(low, high, min_open=option.above is not None, max_open=option.below is not None)
 
-    return "graph" if is_graph(data_name) else command
+
+def recipe_option() -> options.Decorator[Any]:
+    """What fills the budget."""
+    return click.option(
+        "--recipe",
+        type=click.Choice(list(RECIPES)),
+        default=DEFAULT_RECIPE,
+        show_default=True,
+        help="Sets the following up to --warmup, where they are not given.",
+    )
+
+
+def resume_option() -> options.Decorator[Any]:
+    """Leave to go on."""
+    return click.option(
+        "--resume", is_flag=True, help="Go on from the folder's last whole epoch, or begin where there is none."
+    )
 
 
 def print_run(found: Kept, output: Path, as_json: bool, what: str, following: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,16 +16,11 @@ from .screen import say
 if TYPE_CHECKING:
     from sltpack.sweep.executors.local import Executor
     from sltpack.sweep.plan.files import Limits, Option
-    from sltpack.sweep.plan.points import Point
-    from sltpack.sweep.plan.requests import Request
     from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
 _OF_THE_SWEEP = ("output", "resume", "dry-run", "quiet", "log-every", "json", "help")
 """Options that a sweep gives its runs itself."""
-
-_OF_THE_COMMAND = ("output", "dry_run", "quiet", "log_every", "as_json")
-"""Parameters of a command that are no part of what its run is."""
 
 
 def _change(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -183,7 +178,7 @@ def _sweep(plan: str, changes: list[tuple[str, str]], allowed: tuple[str, ...], 
 
     told = [(option, value_of(text)) for option, text in changes]
     found = read(plan, _commands(), told, allowed=allowed, limits=limits)
-    return sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
+    return sweep_of(found.where, points_of(found))
 
 
 def _executor(jobs: int, address: str | None) -> Executor:
@@ -255,31 +250,3 @@ def _range(kind: object) -> str:
     words = [] if least is None else [f"{'above' if getattr(kind, 'min_open', False) else 'of at least'} {least}"]
     words += [] if most is None else [f"{'below' if getattr(kind, 'max_open', False) else 'of at most'} {most}"]
     return " ".join(["", " and ".join(words)]) if words else ""
-
-
-def _request(where: str, point: Point) -> Request:
-    """Settles the options of a point as its command does."""
-    from sltpack.sweep.plan.requests import Request
-    from sltpack.sweep.sweeps import of_point
-
-    from .main import cli
-
-    for option, parameter in _parameters(point.command).items():
-        if parameter.required and option not in point.options:
-            raise RequestError(
-                f"{where}: {point.name}", expected=f"the option {option}", found="none", remedy="add it under [fixed]"
-            )
-    module = _COMMANDS[point.command]
-    words = [*point.words(), "--output=."]
-    # Below the group's: a command keeps what it has once worked out from its settings, such as the names of --help.
-    group = click.Context(cli, info_name="sltpack", **cli.context_settings)
-    with module.command.make_context(point.command, words, parent=group) as context:
-        told: dict[str, Any] = dict(context.params)
-    for parameter_of_command in _OF_THE_COMMAND:
-        told.pop(parameter_of_command, None)
-    model, data_name = told.pop("model"), told.pop("data_name")
-    try:
-        settings, choices = module.settled(data_name, **told)
-    except SltpackError as error:
-        raise of_point(where, point, error) from error
-    return Request(point, model, data_name, settings, choices)

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from sltpack.format.records import INITS
-from sltpack.searching.presets import of_recipe
+from sltpack.searching.request import TrainRequest
 
 from . import options, runs
-
-if TYPE_CHECKING:
-    from sltpack.searching.settings import TrainingSettings
 
 
 @click.command("train")
 @options.model_option()
 @options.data_option()
 @options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt, metrics.jsonl and log.txt.")
-@click.option("--init", type=click.Choice(INITS), default="ku", show_default=True, help="Where the weights begin.")
-@runs.training_options()
+@runs.request_options(TrainRequest, "start")
+@runs.recipe_option()
+@runs.request_options(TrainRequest, "budget", "steps", "seeds", "place")
+@runs.resume_option()
 @runs.display_options()
 @options.json_option()
 def command(
-    model: str, data_name: str, output: Path, quiet: bool, log_every: float, as_json: bool, **chosen: Any
+    model: str,
+    data: str,
+    output: Path,
+    resume: bool,
+    quiet: bool,
+    log_every: float,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Train the weights of a network: what a ticket is measured against.
 
@@ -40,29 +45,8 @@ def command(
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
     with runs.shown(quiet, log_every):
-        from sltpack.searching.request import train_on
+        from sltpack.searching.performing import perform
 
-        settings, choices = settled(data_name, **chosen)
-        found = train_on(model, data_name, output, settings, **choices)
+        found = perform(TrainRequest.of(model, data, **chosen), output, resume=resume)
     what = f"{found.source.size:,} weights trained"
-    runs.print_run(found, output, as_json, what, f"sltpack infer {{}} --data {shlex.quote(data_name)}")
-
-
-def settled(data_name: str, recipe: str, **chosen: Any) -> tuple[TrainingSettings, dict[str, Any]]:
-    """Works out what the options of weight training stand for.
-
-    Args:
-        data_name: of the data.
-        recipe: fills the budget where it was not chosen.
-        chosen: every other option by the name of its parameter, None where it was not given.
-
-    Returns:
-        The settings, and the other arguments of `train_on` by name.
-
-    Raises:
-        RequestError: a setting is out of its range.
-    """
-    from sltpack.searching.settings import TrainingSettings
-
-    chosen = of_recipe(recipe, runs.recipe_kind("train", data_name), chosen)
-    return TrainingSettings(**{name: chosen.pop(name) for name in runs.TRAINING_SETTINGS}), chosen
+    runs.print_run(found, output, as_json, what, f"sltpack infer {{}} --data {shlex.quote(data)}")

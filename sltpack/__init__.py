@@ -2,11 +2,14 @@
 
     import sltpack
 
-    ticket = sltpack.load("model.slt")       # or a ticket of the package: "conv6-cifar10"
-    model = ticket.build()                   # a plain torch module
-    scores = model(ticket.preprocess(images))  # of torch's uint8 [n, height, width, channels]
-    weights = ticket.weights(3)              # one layer, without torch
+    ticket = sltpack.load("model.slt")               # or a ticket of the package: "conv6-cifar10"
+    model = sltpack.build(ticket)                    # a plain torch module
+    scores = model(ticket.preprocess(images))        # of torch's uint8 [n, height, width, channels]
+    weights = ticket.weights("conv1")                # one layer, without torch
     sltpack.save(ticket, "copy.slt")
+
+    found = sltpack.search(module, (images, labels)) # a module and tensors, or their names
+    ticket = found.ticket()
 
 Names are imported when they are first used, so that what needs neither torch nor numpy starts neither.
 """
@@ -17,11 +20,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bundled import list_tickets
     from .checkpoints.records import Checkpoint, TrainedNetwork
     from .errors import SltpackError
     from .format.accounting import Account, account
-    from .searching.request import search_on, train_on
-    from .searching.settings import Settings, TrainingSettings
+    from .inference.evaluation import evaluate
+    from .inference.network import build
+    from .models import list_models
+    from .searching.calls import list_presets, search, train
     from .tickets.storage import load, save
     from .tickets.ticket import Ticket
 
@@ -29,31 +35,37 @@ __version__ = "0.1.0"
 __all__ = [
     "Account",
     "Checkpoint",
-    "Settings",
     "SltpackError",
     "Ticket",
     "TrainedNetwork",
-    "TrainingSettings",
     "account",
+    "build",
+    "evaluate",
+    "list_models",
+    "list_presets",
+    "list_tickets",
     "load",
     "save",
-    "search_on",
-    "train_on",
+    "search",
+    "train",
 ]
 
 _HOMES = {
     "Account": "format.accounting",
     "Checkpoint": "checkpoints.records",
-    "Settings": "searching.settings",
     "SltpackError": "errors",
     "Ticket": "tickets.ticket",
     "TrainedNetwork": "checkpoints.records",
-    "TrainingSettings": "searching.settings",
     "account": "format.accounting",
+    "build": "inference.network",
+    "evaluate": "inference.evaluation",
+    "list_models": "models",
+    "list_presets": "searching.calls",
+    "list_tickets": "bundled",
     "load": "tickets.storage",
     "save": "tickets.storage",
-    "search_on": "searching.request",
-    "train_on": "searching.request",
+    "search": "searching.calls",
+    "train": "searching.calls",
 }
 
 

@@ -54,6 +54,13 @@ class RequestError(SltpackError):
     exit_status = 2
 
 
+class OptionError(RequestError):
+    """A parameter has a value that it cannot have; `where` is its name, which the command line spells as a flag.
+
+    Within the sentence, parameters stand between backquotes, likewise for the command line to spell.
+    """
+
+
 class FormatError(SltpackError):
     """A file is not what it claims to be: cut, damaged, inconsistent or of an unknown version."""
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import sltpack
 from sltpack import bundled, load, save
 from sltpack.data.graphs.graph import connect
 from sltpack.format.accounting import account
@@ -86,7 +87,7 @@ def test_gin_cora_runs_as_slow_arithmetic_does() -> None:
     nodes, edges = 40, random.integers(0, 40, (2, 60))
     features = (random.random((nodes, first.shape[1])) < 0.05).astype(np.float32)
     neighbours = connect(edges, nodes, "edges")
-    scores = ticket.build()(Nodes(torch.from_numpy(features), neighbours, torch.arange(nodes))).numpy()
+    scores = sltpack.build(ticket)(Nodes(torch.from_numpy(features), neighbours, torch.arange(nodes))).numpy()
     around: list[set[int]] = [set() for _ in range(nodes)]
     for one, other in edges.T.tolist():
         if one != other:
@@ -109,7 +110,7 @@ def test_conv6_cifar10_runs_as_slow_arithmetic_does() -> None:
     """The convolutions as sums over the kernel's positions in float64, against the model that `infer` runs."""
     ticket = load("conv6-cifar10")
     images = np.random.default_rng(0).standard_normal((8, 3, 32, 32))
-    scores = ticket.build()(torch.from_numpy(images).float()).numpy()
+    scores = sltpack.build(ticket)(torch.from_numpy(images).float()).numpy()
     hidden = images
     for index in range(6):
         weight = ticket.weights(index).astype(np.float64)

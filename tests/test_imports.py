@@ -31,7 +31,15 @@ RUNNING = ("progress", "models", "data", "export", "checkpoints", "inference", "
 """These know torch."""
 ORDER = BASE + NUMERIC + RUNNING
 """The rooms of sltpack: each imports only from those before it."""
-PLAIN = {"searching.presets", "searching.batches", "data.sources"}
+PLAIN = {
+    "data.sources",
+    "searching.batches",
+    "searching.methods.table",
+    "searching.options",
+    "searching.presets",
+    "searching.request",
+    "searching.settings",
+}
 """The modules of a later room that know the standard library alone, since the commands' help needs them."""
 TORCHLESS = {"export.weights", "export", "checkpoints.packing"}
 """The modules of a later room that know no torch."""

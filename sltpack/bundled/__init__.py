@@ -15,6 +15,15 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.slt")))
 
 
+def list_tickets() -> list[str]:
+    """Return the names of the tickets that come with sltpack.
+
+    >>> "conv6-cifar10" in list_tickets()
+    True
+    """
+    return list(names())
+
+
 def locate(name: str | Path) -> Path:
     """Find a ticket's file.
 

@@ -76,7 +76,7 @@ def note(data: DataSet) -> dict[str, Any]:
         data: the data set.
     """
     return {
-        "input": compact(input_parts(data.train.input)),
+        "input": None if data.train.input is None else compact(input_parts(data.train.input)),
         "class_names": list(data.train.classes),
         "validation_count": data.validation_size,
         "test_count": len(data.test),

@@ -123,13 +123,13 @@ def unpack(
 def _with_outputs(ticket: Ticket, builder: str | None, where: Path) -> Ticket:
     """Return a ticket with the classes that its network predicts on the generated inputs, if it can be run."""
     from ..models import MODELS
-    from ..models.building import build
+    from ..models.building import build_ticket
     from ..models.generated import is_small, predict_generated, require_alike
 
     spec = ticket.source.model
     if (builder is None and spec.name not in MODELS) or not is_small(spec):
         return ticket
-    found = predict_generated(build(ticket, builder, where), spec, ticket.input, where)
+    found = predict_generated(build_ticket(ticket, builder, where), spec, ticket.input, where)
     if ticket.outputs and all(row.kind.endswith("f32") for row in ticket.stored_buffers.rows):
         require_alike(found, ticket.outputs, where)
     return replace(ticket, outputs=found)

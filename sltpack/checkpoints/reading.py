@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import numpy as np
 import torch
 
-from ..errors import FormatError, shown
+from ..errors import FormatError, RequestError, shown
 from ..format.container import SUFFIX
 from ..format.detection import Kind, kind_of
 from ..format.parsing import source_from
 from ..format.records import MAX_WEIGHTS, Source
-from .records import ACCURACIES, FORMAT, VERSIONS, Checkpoint, Kept, TrainedNetwork
+from . import version3
+from .records import ACCURACIES, FORMAT, KINDS, VERSIONS, Checkpoint, Kept
 from .torch_files import HOW_TO_MAKE, described, is_plain, read
 
 
@@ -33,13 +35,30 @@ def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
         FormatError: it is no checkpoint of sltpack, holds trained weights, is damaged or holds code.
     """
     kept = load_any(path, max_weights)
-    if isinstance(kept, TrainedNetwork):
-        raise FormatError(
-            path,
-            expected="a checkpoint of sltpack search",
-            found="weights that sltpack train made, which no seed gives again",
-            remedy="run them with sltpack infer, or search a ticket",
-        )
+    if not isinstance(kept, Checkpoint):
+        kept.ticket(where=path)  # which says what it is
+    assert isinstance(kept, Checkpoint)
+    return kept
+
+
+def load_kind(path: Path, kind: type[Kept], max_weights: int = MAX_WEIGHTS) -> Kept:
+    """Read what a search or weight training kept, as `load` does, and make sure that it is of the right one of them.
+
+    Args:
+        path: the file.
+        kind: `Checkpoint` or `TrainedNetwork`.
+        max_weights: the most weights that it may ask for.
+
+    Returns:
+        The checkpoint or the trained network.
+
+    Raises:
+        RequestError: there is no such file, or it is of the other kind.
+        FormatError: it is neither, is damaged or holds code.
+    """
+    kept = load_any(path, max_weights)
+    if type(kept) is not kind:
+        raise RequestError(path, expected=kind.kind, found=kept.kind, remedy="choose another folder")
     return kept
 
 
@@ -74,8 +93,8 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     def wrong(what: str, expected: str, found: str, remedy: str = HOW_TO_MAKE) -> FormatError:
         return FormatError(f"{path}: {what}", expected=expected, found=found, remedy=remedy)
 
-    trained = "weights" in values and "scores" not in values
-    count, of_what = (source.size, "weight") if trained else (source.searched, "searched weight")
+    kind = next((kind for holds, kind in KINDS.items() if holds in values), Checkpoint)
+    count, of_what = (source.searched, "searched weight") if kind.searches else (source.size, "weight")
 
     def numbers(name: str, tensor: object) -> torch.Tensor:
         if not is_plain(tensor) or tuple(tensor.shape) != (count,):
@@ -109,26 +128,36 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
             raise wrong("metrics", f"{name}, a number from 0 to 1", shown(metrics[name]))
     memory = {name: numbers(f"memory {name}", tensor) for name, tensor in _memory(path, values).items()}
     found = {name: tensor.detach() for name, tensor in buffers.items()}
-    if values["version"] < 3:
-        settings = {"optimizer": "sgd", **settings}
-    if trained:
-        return TrainedNetwork(source, numbers("weights", values["weights"]), found, settings, metrics, memory)
-    kept, threshold, by_layer = values.get("kept"), values.get("threshold"), values.get("by_layer", False)
-    if type(kept) is not int or not 0 <= kept <= source.searched:
-        raise wrong("kept", f"an integer in 0..{source.searched}", shown(kept))
-    if not isinstance(threshold, float):
-        raise wrong("threshold", "a number", shown(threshold))
-    if not isinstance(by_layer, bool):
-        raise wrong("by_layer", "true or false", shown(by_layer))
-    return Checkpoint(
-        source, kept, numbers("scores", values.get("scores")), threshold, found, settings, metrics, memory, by_layer
-    )
+    parameters = numbers(kind.holds, values.get(kind.holds))
+    if not kind.searches:
+        planes = {}
+    elif values["version"] == 3:
+        planes = version3.planes(path, values, source, parameters)
+    else:
+        planes = _planes(path, values.get("bits"), count)
+    return kind(source, parameters, planes, found, settings, metrics, memory)
+
+
+def _planes(path: Path, packed: object, count: int) -> dict[str, torch.Tensor]:
+    """Read the planes of a search: one bit each for so many positions, the last byte filled with zeros."""
+    if not isinstance(packed, dict) or set(packed) != {"kept"}:
+        raise FormatError(
+            f"{path}: bits", expected="those of the plane kept", found=described(packed), remedy=HOW_TO_MAKE
+        )
+    size, last = -(-count // 8), (1 << (count % 8 or 8)) - 1
+    found = packed["kept"]
+    if not is_plain(found, torch.uint8) or tuple(found.shape) != (size,) or (size and int(found[-1]) > last):
+        raise FormatError(
+            f"{path}: plane kept",
+            expected=f"uint8 [{size}], a bit for each of {count} searched weights",
+            found=described(found),
+            remedy=HOW_TO_MAKE,
+        )
+    bits = np.unpackbits(found.numpy(), count=count, bitorder="little")
+    return {"kept": torch.from_numpy(bits.astype(np.bool_))}
 
 
 def _memory(path: Path, values: Mapping[str, Any]) -> Mapping[str, object]:
-    if values["version"] < 3:
-        momentum = values.get("momentum")
-        return {} if momentum is None else {"momentum_buffer": momentum}
     memory = values.get("memory")
     if not isinstance(memory, dict) or not all(map(_is_name, memory)):
         raise FormatError(f"{path}: memory", expected="tensors by name", found=described(memory), remedy=HOW_TO_MAKE)

@@ -2,89 +2,170 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 
+from ..errors import FormatError
 from ..format import records as headers
 from ..format.records import Source
-from ..source.network import kept_by_layer
 from ..tickets.buffers import store
 from ..tickets.ticket import Ticket
 from . import torch_files
 from .facts import Facts, data_name, facts_of_run
-from .selection import select
 
 FORMAT = "sltpack checkpoint"
-VERSION = 3
-"""1 had neither `by_layer` nor trained weights; 1 and 2 had the momentum of stochastic gradient descent alone."""
-VERSIONS = (1, 2, 3)
+VERSION = 4
+"""3 had no planes: of a search it had `kept` and `by_layer`, by which the supermask follows from the scores."""
+VERSIONS = (3, 4)
 """Those that can be read."""
 ACCURACIES = ("validation_accuracy", "test_accuracy")
 
 
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """The state of a search.
+@dataclass(frozen=True, eq=False, repr=False)
+class Kept(ABC):
+    """What a run keeps: the state of a search or of weight training.
 
     Attributes:
         source: the source network and its freezing.
-        kept: how many searched weights the supermask keeps.
-        scores: of the searched positions of all layers, one layer behind the other, float32.
-        threshold: the size of the smallest score that is kept.
+        parameters: what the method moves, float32: of a search the scores of the searched positions of all layers, of
+            a training the weights of all layers in C order, one layer behind the other.
+        planes: what was searched, by the names of the file format: "kept", bool [searched]; of a training, nothing.
         buffers: the model's buffers, as BatchNorm's statistics, float32.
-        settings: of the search, plain values by name.
+        settings: of the run, plain values by name.
         metrics: what was measured, plain values by name.
-        memory: the optimizer's, by its own names, each like the scores; only in a checkpoint to go on from.
-        by_layer: whether each layer has its own threshold; `threshold` is then the smallest of them.
+        memory: the optimizer's, by its own names, each like the parameters; only in a checkpoint to go on from.
     """
 
     source: Source
-    kept: int
-    scores: torch.Tensor
-    threshold: float
+    parameters: torch.Tensor
+    planes: Mapping[str, torch.Tensor]
     buffers: Mapping[str, torch.Tensor]
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
     memory: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    by_layer: bool = False
+
+    holds: ClassVar[str]
+    """What the parameters are called in a file, and by the method that moves them."""
+    kind: ClassVar[str]
+    """What it is of, in words."""
+    searches: ClassVar[bool]
+    """Whether a ticket was searched."""
+
+    def __repr__(self) -> str:
+        reached = self.metrics.get("validation_accuracy")
+        measured = "nothing measured yet" if reached is None else f"validation accuracy {reached:.4f}"
+        return f"<{type(self).__name__} {self.source.model.name}: {self.sizes().searched:,} {self.holds}, {measured}>"
 
     def save(self, path: Path) -> None:
-        """Writes the checkpoint atomically, in place of an older one.
+        """Write it atomically, in place of an older one.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        own = {"kept": self.kept, "scores": self.scores.cpu(), "threshold": self.threshold, "by_layer": self.by_layer}
-        torch_files.write(path, {**_shared_values(self), **own})
+        values = {
+            "format": FORMAT,
+            "version": VERSION,
+            **headers.source_parts(self.source),
+            self.holds: self.parameters.cpu(),
+            "bits": {name: _packed(bits) for name, bits in self.planes.items()},
+            "buffers": {name: buffer.cpu() for name, buffer in self.buffers.items()},
+            "settings": dict(self.settings),
+            "metrics": dict(self.metrics),
+            "memory": {name: values.cpu() for name, values in self.memory.items()},
+        }
+        torch_files.write(path, values)
 
-    def layer_masks(self) -> list[torch.Tensor]:
-        """Selects the supermask of the scores.
+    def about(self) -> dict[str, str]:
+        """Return what no other entry of a ticket says, as its free text."""
+        settings = self.settings
+        about = {"data": data_name(settings)} if settings.get("data") is not None else {}
+        if settings.get("epochs") is not None:  # that of the ticket, of all that were planned
+            about["epochs"] = f"{self.metrics.get('epoch', 0)} of {settings['epochs']}"
+        if settings.get("date") is not None:
+            about["date"] = str(settings["date"])
+        about["sltpack"] = str(settings.get("sltpack", "unknown"))
+        return about
 
-        Returns:
-            For each layer, bool [searched positions], in ascending order.
-        """
-        parts = torch.split(self.scores, [layer.searched for layer in self.source.layers])
-        if self.by_layer:
-            counts = kept_by_layer(self.source, self.kept)
-            return [select(part, count)[0] for part, count in zip(parts, counts, strict=True)]
-        return list(torch.split(select(self.scores, self.kept)[0], [len(part) for part in parts]))
+    @abstractmethod
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return weights and buffers by their names in the model's state dict, float32."""
 
-    def ticket(self, buffers: str = "f32") -> Ticket:
+    @abstractmethod
+    def sizes(self) -> Sizes:
+        """Return how much was searched and kept."""
+
+    def facts(self) -> Facts:
+        """Return what is known of the network beside its weights."""
+        return facts_of_run(self.settings, self.metrics)
+
+    @abstractmethod
+    def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
         """Make the ticket.
 
         Args:
             buffers: how they are written: "f32", "f16", or "q8" for 8 bits of each mean and variance.
+            where: what to name in an error.
 
         Returns:
             The ticket, with what is known of the search in its free text.
 
         Raises:
             SltpackError: a buffer does not fit float16.
+            FormatError: there is no ticket in it, since weights were trained.
         """
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of a network was searched and kept.
+
+    Attributes:
+        searched: the size of the search space; of weight training, all weights.
+        sparsity: k, the share of zeros in the ticket; of weight training None, and so are the next two.
+        prune: the share of weights that were pruned for good.
+        lock: the share of weights that were locked for good.
+    """
+
+    searched: int
+    sparsity: float | None = None
+    prune: float | None = None
+    lock: float | None = None
+
+
+class Checkpoint(Kept):
+    """The state of a search: its scores, and the supermask that they lead to."""
+
+    holds, kind, searches = "scores", "a search", True
+
+    @property
+    def scores(self) -> torch.Tensor:
+        """The scores, float32 [searched]."""
+        return self.parameters
+
+    @cached_property
+    def kept(self) -> int:
+        """How many searched weights the supermask keeps."""
+        return int(torch.count_nonzero(self.planes["kept"]))
+
+    def sizes(self) -> Sizes:
+        """Return how much was searched and kept."""
+        source, size = self.source, self.source.size
+        sparsity = 1 - (source.locked + self.kept) / size
+        return Sizes(source.searched, sparsity, source.pruned / size, source.locked / size)
+
+    def layer_masks(self) -> list[torch.Tensor]:
+        """Return the supermask: for each layer, bool [searched positions], in ascending order."""
+        return list(torch.split(self.planes["kept"], [layer.searched for layer in self.source.layers]))
+
+    def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
+        """Make the ticket, as `Kept` says."""
         taken = {name for layer in self.source.layers for name in layer.parameters}
         stored = store({name: buffer.cpu().numpy() for name, buffer in self.buffers.items()}, buffers, taken)
         masks = [mask.cpu().numpy() for mask in self.layer_masks()]
@@ -100,81 +181,45 @@ class Checkpoint:
             outputs=facts.outputs,
         )
 
-    def about(self) -> dict[str, str]:
-        """Tells what is known of the search, as free text for a ticket."""
-        return _about(self)
-
-    def facts(self) -> Facts:
-        """Return what is known of the network beside its weights."""
-        return facts_of_run(self.settings, self.metrics)
+    def state(self) -> dict[str, torch.Tensor]:
+        """Regenerate weights and buffers."""
+        return {name: torch.from_numpy(values) for name, values in self.ticket().state().items()}
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedNetwork:
-    """The state of weight training: what a ticket is measured against. No seed gives such weights again.
+class TrainedNetwork(Kept):
+    """The state of weight training, the baseline of a ticket: no seed gives such weights again."""
 
-    Attributes:
-        source: the source network that training began with, nothing in it frozen.
-        weights: of all layers, one behind the other, each in C order, float32 [N].
-        buffers: the model's buffers, as BatchNorm's statistics, float32.
-        settings: of the training, plain values by name.
-        metrics: what was measured, plain values by name.
-        memory: the optimizer's, by its own names, each like the weights; only in a checkpoint to go on from.
-    """
+    holds, kind, searches = "weights", "a training of weights", False
 
-    source: Source
-    weights: torch.Tensor
-    buffers: Mapping[str, torch.Tensor]
-    settings: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    memory: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    @property
+    def weights(self) -> torch.Tensor:
+        """The weights of all layers, float32 [N]."""
+        return self.parameters
 
-    def save(self, path: Path) -> None:
-        """Writes the network atomically, in place of an older one.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        torch_files.write(path, {**_shared_values(self), "weights": self.weights.cpu()})
+    def sizes(self) -> Sizes:
+        """Return that all weights are trained."""
+        return Sizes(self.source.size)
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Gives weights and buffers by their names in the model's state dict."""
-        parts = torch.split(self.weights, [layer.size for layer in self.source.layers])
+        """Return weights and buffers."""
+        parts = torch.split(self.parameters, [layer.size for layer in self.source.layers])
         layers = zip(self.source.layers, parts, strict=True)
         return {**{layer.parameter: part.view(layer.shape) for layer, part in layers}, **self.buffers}
 
-    def about(self) -> dict[str, str]:
-        """Tells what is known of the training, as a ticket's free text does of its search."""
-        return _about(self)
-
-    def facts(self) -> Facts:
-        """Return what is known of the network beside its weights."""
-        return facts_of_run(self.settings, self.metrics)
-
-
-Kept = Checkpoint | TrainedNetwork
-"""What a run writes into its folder."""
+    def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
+        """Refuse: there is none."""
+        raise FormatError(
+            where,
+            expected="a checkpoint of sltpack search",
+            found="weights that sltpack train made, which no seed gives again",
+            remedy="run them with sltpack infer, or search a ticket",
+        )
 
 
-def _shared_values(kept: Kept) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        **headers.source_parts(kept.source),
-        "buffers": {name: buffer.cpu() for name, buffer in kept.buffers.items()},
-        "settings": dict(kept.settings),
-        "metrics": dict(kept.metrics),
-        "memory": {name: values.cpu() for name, values in kept.memory.items()},
-    }
+KINDS: Mapping[str, type[Kept]] = {kind.holds: kind for kind in (Checkpoint, TrainedNetwork)}
+"""The kinds of what a run keeps, by what its parameters are called."""
 
 
-def _about(kept: Kept) -> dict[str, str]:
-    """Return what no other entry of a ticket says."""
-    settings = kept.settings
-    about = {"data": data_name(settings)} if settings.get("data") is not None else {}
-    if settings.get("epochs") is not None:  # that of the ticket, of all that were planned
-        about["epochs"] = f"{kept.metrics.get('epoch', 0)} of {settings['epochs']}"
-    if settings.get("date") is not None:
-        about["date"] = str(settings["date"])
-    about["sltpack"] = str(settings.get("sltpack", "unknown"))
-    return about
+def _packed(bits: torch.Tensor) -> torch.Tensor:
+    """Pack bits as a ticket does: the first into the lowest bit of the first byte, uint8 [ceil(n / 8)]."""
+    return torch.from_numpy(np.packbits(bits.cpu().numpy(), bitorder="little"))

@@ -10,7 +10,7 @@ from ..errors import MismatchError
 from ..format import records as headers
 from ..format.accounting import FLOAT32_BITS, account
 from ..format.container import Container, read
-from .records import ACCURACIES, Checkpoint, Kept
+from .records import ACCURACIES, Kept
 
 TICKET = "model.slt"
 """A search's packed ticket, beside its checkpoint."""
@@ -61,24 +61,21 @@ def result_of(kept: Kept, folder: Path, max_weights: int) -> Result | None:
     Raises:
         SltpackError: the ticket is damaged, or is another run's.
     """
-    source, metrics = kept.source, kept.metrics
+    metrics = kept.metrics
     if any(metrics.get(name) is None for name in ACCURACIES):
         return None
-    size, searched = source.size, isinstance(kept, Checkpoint)
+    size = kept.source.size
     return Result(
-        size,
-        source.searched if searched else size,
-        1 - (source.locked + kept.kept) / size if isinstance(kept, Checkpoint) else None,
-        source.pruned / size if searched else None,
-        source.locked / size if searched else None,
-        metrics["epoch"],
-        metrics["validation_accuracy"],
-        metrics["test_accuracy"],
-        _ticket_bits(kept, folder / TICKET, max_weights) if isinstance(kept, Checkpoint) else FLOAT32_BITS * size,
+        weights=size,
+        **asdict(kept.sizes()),
+        epoch=metrics["epoch"],
+        validation_accuracy=metrics["validation_accuracy"],
+        test_accuracy=metrics["test_accuracy"],
+        bits=_ticket_bits(kept, folder / TICKET, max_weights) if kept.searches else FLOAT32_BITS * size,
     )
 
 
-def _ticket_bits(kept: Checkpoint, path: Path, max_weights: int) -> int | None:
+def _ticket_bits(kept: Kept, path: Path, max_weights: int) -> int | None:
     if not path.exists():
         return None
     ticket = read(path, max_weights)
@@ -92,12 +89,12 @@ def _ticket_bits(kept: Checkpoint, path: Path, max_weights: int) -> int | None:
     return account(ticket).file_bits
 
 
-def _is_of(kept: Checkpoint, ticket: Container) -> bool:
+def _is_of(kept: Kept, ticket: Container) -> bool:
     source = ticket.header.source
     begun = replace(source, layers=tuple(replace(layer, kept=layer.locked) for layer in source.layers))
     return (
         headers.source_parts(begun) == headers.source_parts(kept.source)
-        and source.kept == kept.source.locked + kept.kept
+        and kept.sizes().sparsity == 1 - source.kept / source.size
         and ticket.header.about == kept.about()
         and ticket.header.results == kept.facts().results
     )

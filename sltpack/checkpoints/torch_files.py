@@ -141,9 +141,9 @@ def _flat(data: bytearray) -> torch.Tensor:
     return torch.frombuffer(data, dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
 
 
-def is_plain(value: object) -> TypeGuard[torch.Tensor]:
-    """Tells whether a value is a tensor of float32 numbers."""
-    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+def is_plain(value: object, dtype: torch.dtype = torch.float32) -> TypeGuard[torch.Tensor]:
+    """Tell whether a value is a tensor of numbers of a type."""
+    return isinstance(value, torch.Tensor) and value.dtype == dtype
 
 
 def described(value: object) -> str:

@@ -59,8 +59,8 @@ class Labelled(Protocol):
         """Channels, height and width of an image, or the number of features of a node."""
 
     @property
-    def input(self) -> ImageInput | GraphInput:
-        """How they become what a network takes."""
+    def input(self) -> ImageInput | GraphInput | None:
+        """How they become what a network takes; None where that was done before and is not known."""
 
     def __len__(self) -> int: ...
 

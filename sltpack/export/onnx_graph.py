@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from ..errors import RequestError
 from ..format.records import ImageInput
-from ..models.building import build
+from ..models.building import build_ticket
 from ..tickets.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def make(file: TicketFile) -> bytes:
         MismatchError: the builder's network has other layers than the ticket.
     """
     options = file.options
-    module = build(file.ticket, options.builder, file.name)
+    module = build_ticket(file.ticket, options.builder, file.name)
     return onnx_model(
         file.ticket, module, file.name, weights=options.weights, with_preprocessing=options.with_preprocessing
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from . import payload as payloads
 from . import records as headers
@@ -88,11 +89,22 @@ class Account:
         return 1 - self.kept / self.weights
 
 
-def account(container: Container) -> Account:
+class Packable(Protocol):
+    """What becomes a file, such as a ticket."""
+
+    def to_container(self) -> Container:
+        """Return what the file is made of."""
+
+
+def account(file: Container | Packable) -> Account:
     """Return where every bit of a file goes.
 
+    >>> import sltpack
+    >>> sltpack.account(sltpack.load("conv6-cifar10")).searched
+    1132224
+
     Args:
-        container: the file; of its tensors, only the sizes count.
+        file: what was read from it, or the ticket that becomes one; of its tensors, only the sizes count.
 
     Returns:
         The account. Its parts: `supermask` and `buffers` (their bytes), `layer_table`, `seeds`, `digests` and `about`
@@ -105,6 +117,7 @@ def account(container: Container) -> Account:
     Raises:
         FormatError: the payload does not fit the layer table.
     """
+    container = file if isinstance(file, Container) else file.to_container()
     header = container.header
     source = header.source
     file_bytes = container.file_bytes or len(encode(container))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import nn
 
 from ..checkpoints import reading as checkpoint_reader
 from ..checkpoints.facts import Facts, facts_of_ticket
-from ..checkpoints.records import TrainedNetwork
+from ..checkpoints.records import Kept
 from ..data.images.folders import read_image
 from ..data.images.in_memory import Normaliser
 from ..data.images.notes import Notes
@@ -20,15 +21,48 @@ from ..errors import MismatchError, require_positive, shown
 from ..format.detection import Kind, kind_of
 from ..format.records import FITS, MAX_WEIGHTS, ImageInput, ModelSpec
 from ..limits import MEMORY, Memory
-from ..models import MODELS, describe, takes_graph
-from ..models.building import build, filled, require_layers
+from ..models import MODELS, AnyBuilder, describe, takes_graph
+from ..models.building import build_ticket, filled, require_layers
 from ..models.generated import is_small, predict_generated, require_alike, require_channels
 from ..tickets.storage import load
+from ..tickets.ticket import Ticket
 from .devices import choose_device
 from .memory import fitting_batch
 from .prediction import BATCH_SIZE, evaluating
 
 _CHECKPOINT = ".pt"
+
+
+def build(
+    ticket: Ticket | Kept | str | os.PathLike[str], model: AnyBuilder | None = None, where: object = "ticket"
+) -> nn.Module:
+    """Make the running model of a ticket; its regenerated weights are checked against the ticket's digest.
+
+    >>> import sltpack
+    >>> type(sltpack.build("conv6-cifar10")).__name__
+    'Sequential'
+
+    Args:
+        ticket: the ticket, or a checkpoint, or the file of one of them, or the name of a ticket in the package.
+        model: what makes the model where it is not one of sltpack's: a module like the one that was searched, which
+            stays as it is; a function or class that makes one; or "package.module:function", which has to be the name
+            that the ticket has.
+        where: what to name in an error.
+
+    Returns:
+        A plain torch module on the CPU, in evaluation mode and channels-last memory, that needs no gradients.
+
+    Raises:
+        RequestError: the model is unknown, or is code that the caller did not name or that fails.
+        MismatchError: the model has other layers or buffers than the ticket.
+        FormatError: the regenerated weights are not the ones that the ticket was made with.
+    """
+    if isinstance(ticket, str | os.PathLike):
+        return open_network(os.fspath(ticket), model).model
+    if isinstance(ticket, Ticket):
+        return build_ticket(ticket, model, where)
+    require_layers(ticket.source, model, where)
+    return filled(ticket.source.model, ticket.state(), list(ticket.buffers), model, where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +127,7 @@ class Network:
         return require_alike(found, recorded, self.where)
 
 
-def open_network(file: str | Path, builder: str | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
+def open_network(file: str | Path, builder: AnyBuilder | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
     """Makes the running model of a file.
 
     Args:
@@ -112,11 +146,8 @@ def open_network(file: str | Path, builder: str | None = None, max_weights: int 
     # A name in .pt of anything but a ticket is told what is wrong with it as a checkpoint.
     if kind is Kind.CHECKPOINT or (kind is not Kind.TICKET and str(file).endswith(_CHECKPOINT)):
         kept = checkpoint_reader.load_any(Path(file), max_weights)
-        if isinstance(kept, TrainedNetwork):
-            return Network(_trained(kept, builder, file), kept.source.model, kept.facts(), file)
-        ticket = kept.ticket()
-    else:
-        ticket = load(file, max_weights)
+        return Network(build(kept, builder, file), kept.source.model, kept.facts(), file)
+    ticket = load(file, max_weights)
     return Network(build(ticket, builder, file), ticket.source.model, facts_of_ticket(ticket), file)
 
 
@@ -126,7 +157,7 @@ def classify_files(
     *,
     batch_size: int = BATCH_SIZE,
     device: str = "auto",
-    builder: str | None = None,
+    builder: AnyBuilder | None = None,
     max_weights: int = MAX_WEIGHTS,
     likeliest: int = 3,
     limits: Memory = MEMORY,
@@ -181,8 +212,3 @@ def classify_files(
             for path, values, numbers in zip(batch, best.tolist(), indices.tolist(), strict=True):
                 found.append((path, [(names[number], share) for number, share in zip(numbers, values, strict=True)]))
     return found
-
-
-def _trained(kept: TrainedNetwork, builder: str | None, where: object) -> nn.Module:
-    require_layers(kept.source, builder, where)
-    return filled(kept.source.model, kept.state(), list(kept.buffers), builder, where)

@@ -1,5 +1,31 @@
 """The networks: each a plain torch module without biases or learned normalisation."""
 
-from .registry import FOR_GRAPHS, MODELS, build, describe, example, shapes, spec, takes_graph, try_out
+from .registry import (
+    FOR_GRAPHS,
+    MODELS,
+    AnyBuilder,
+    build,
+    describe,
+    example,
+    list_models,
+    name_of,
+    shapes,
+    spec,
+    takes_graph,
+    try_out,
+)
 
-__all__ = ["FOR_GRAPHS", "MODELS", "build", "describe", "example", "shapes", "spec", "takes_graph", "try_out"]
+__all__ = [
+    "FOR_GRAPHS",
+    "MODELS",
+    "AnyBuilder",
+    "build",
+    "describe",
+    "example",
+    "list_models",
+    "name_of",
+    "shapes",
+    "spec",
+    "takes_graph",
+    "try_out",
+]

@@ -13,13 +13,13 @@ from ..errors import MismatchError
 from ..format.records import ModelSpec, Source
 from ..tickets.ticket import Ticket, weights_digest
 from .layers import assign, buffers, channels_last
-from .registry import MODELS, shapes, try_out
+from .registry import MODELS, AnyBuilder, shapes, try_out
 from .registry import build as build_model
 
 _REMEDY = "use the model that the ticket was searched with"
 
 
-def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") -> nn.Module:
+def build_ticket(ticket: Ticket, builder: AnyBuilder | None = None, where: object = "ticket") -> nn.Module:
     """Build the running model of a ticket; its regenerated weights are checked against the ticket's digest.
 
     Args:
@@ -46,7 +46,7 @@ def build(ticket: Ticket, builder: str | None = None, where: object = "ticket") 
 
 
 def filled(
-    spec: ModelSpec, state: Mapping[str, torch.Tensor], packed: Any, builder: str | None, where: object
+    spec: ModelSpec, state: Mapping[str, torch.Tensor], packed: Any, builder: AnyBuilder | None, where: object
 ) -> nn.Module:
     """Build a model and put a state into it.
 
@@ -63,7 +63,7 @@ def filled(
     Raises:
         SltpackError: as `build`.
     """
-    users = spec.name not in MODELS
+    users = spec.name not in MODELS or not isinstance(builder, str | None)
     # A model of the user's own may hold constants that no ticket has: only its builder can make them, in real memory.
     with nullcontext() if users else torch.device("meta"):
         model = build_model(spec, builder, where)
@@ -82,7 +82,7 @@ def filled(
     return model
 
 
-def require_layers(source: Source, builder: str | None, where: object) -> None:
+def require_layers(source: Source, builder: AnyBuilder | None, where: object) -> None:
     """Require the layers of a file to be those of its model.
 
     Args:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -29,6 +31,9 @@ MODELS: dict[str, Builder] = {
 }
 """Builders by name; each takes `width`, `classes` and `input_shape`. `resnet18` is the CIFAR form, `imagenet-resnet18`
 the ImageNet form of the same blocks."""
+AnyBuilder = str | Builder | nn.Module
+"""What makes a model of the user's own: "package.module:function"; a function or class, called with those of `width`,
+`classes` and `input_shape` that it takes; or a module, which is copied."""
 FOR_GRAPHS = ("gin",)
 """Those that are given a graph (`sltpack.models.graph_batch.Nodes`); their input shape is the features of one node."""
 _IMAGE = ("channels", "height", "width")
@@ -153,12 +158,36 @@ def _sizes(name: str) -> tuple[tuple[str, ...], ...]:
     return _IMAGE, _NODE
 
 
-def build(model: ModelSpec, builder: str | None = None, where: object = "model") -> nn.Module:
+def list_models() -> list[str]:
+    """Return the names of the models that sltpack has.
+
+    >>> "conv6" in list_models()
+    True
+    """
+    return list(MODELS)
+
+
+def name_of(builder: AnyBuilder) -> str:
+    """Return the name by which a ticket knows a model: that of the builder, or of the module's class.
+
+    Args:
+        builder: what makes it.
+
+    Returns:
+        The name of one of sltpack's models, or "package.module:name".
+    """
+    if isinstance(builder, str):
+        return builder
+    named = type(builder) if isinstance(builder, nn.Module | partial) else builder
+    return f"{named.__module__}:{getattr(named, '__qualname__', type(named).__qualname__)}"
+
+
+def build(model: ModelSpec, builder: AnyBuilder | None = None, where: object = "model") -> nn.Module:
     """Builds a model with whatever weights torch gives it (on the meta device, under `torch.device("meta")`).
 
     Args:
         model: its name and arguments. Code is imported only for a name that the caller gives too.
-        builder: "package.module:function" for a model that is not one of sltpack's.
+        builder: for a model that is not one of sltpack's.
         where: what to name in an error.
 
     Returns:
@@ -169,7 +198,11 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
             something else.
     """
     width, classes, input_shape = describe(model, where)
-    if model.name in MODELS and builder in (None, model.name):
+    if isinstance(builder, nn.Module):
+        return deepcopy(builder).cpu().requires_grad_()
+    if builder is not None and not isinstance(builder, str):
+        make = _with_what_it_takes(builder)
+    elif model.name in MODELS and builder in (None, model.name):
         make = MODELS[model.name]
     elif builder is not None and builder == model.name and ":" in builder:
         make = _import(builder)
@@ -239,12 +272,12 @@ def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
         raise _unfit(spec, where, f"{kind} of shape {list(scores.shape)} from {[2, *shape]}")
 
 
-def shapes(model: ModelSpec, builder: str | None = None, where: object = "model") -> dict[str, tuple[int, ...]]:
+def shapes(model: ModelSpec, builder: AnyBuilder | None = None, where: object = "model") -> dict[str, tuple[int, ...]]:
     """Gives the searchable layers of a model without taking memory for their weights.
 
     Args:
         model: its name and arguments.
-        builder: "package.module:function" for a model that is not one of sltpack's.
+        builder: for a model that is not one of sltpack's.
         where: what to name in an error.
 
     Returns:
@@ -269,6 +302,17 @@ def shapes(model: ModelSpec, builder: str | None = None, where: object = "model"
 def _place(where: object, model: ModelSpec) -> str:
     """Tells which model is at fault, and of which file where it is one's."""
     return f"model {model.name}" if where == "model" else f"{where}: model {model.name}"
+
+
+def _with_what_it_takes(builder: Builder) -> Builder:
+    """Make a builder that is called with all arguments of one that may take only some of them, or none."""
+    try:
+        taken = inspect.signature(builder).parameters
+    except (TypeError, ValueError):  # of what is written in C
+        return builder
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in taken.values()):
+        return builder
+    return lambda **arguments: builder(**{name: value for name, value in arguments.items() if name in taken})
 
 
 def _import(name: str) -> Builder:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.reading import load_any
-from ..checkpoints.records import Checkpoint, Kept
+from ..checkpoints.records import Kept
 from ..checkpoints.results import Result, result_of
 from ..errors import RequestError, SltpackError, one_line, reason, shown
 from ..format.records import SEED_LIMIT
@@ -154,7 +154,6 @@ def _name(place: Path, folder: Path) -> str:
 def _traits(kept: Kept) -> dict[str, Value]:
     source, settings = kept.source, kept.settings
     arguments = {name: value for name, value in source.model.arguments.items() if name not in _OF_THE_DATA}
-    searched = isinstance(kept, Checkpoint)
     ratios = source.ratios
     of_the_search: dict[str, Value] = {
         "method": _plain(settings.get("method", "edge-popup")),
@@ -167,7 +166,7 @@ def _traits(kept: Kept) -> dict[str, Value]:
         "lock": ratios.lock,
         "sparsity": _plain(settings.get("sparsity")),
     }
-    if not searched:
+    if not kept.searches:
         of_the_search = {**dict.fromkeys(of_the_search), "method": TRAINED, "init": source.init}
     checked = {"data": _data(settings), "model": _plain(source.model.name), **of_the_search}
     told = {**arguments, **{name: value for name, value in settings.items() if _is_trait(name)}}

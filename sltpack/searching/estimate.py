@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 
-from ..data.dataset import DataSet
+from ..data import is_graph
 from ..format import container
 from ..format.records import Source
-from ..models.layers import copied_buffers
+from ..inference.devices import choose_device
+from .origin import origin_of
+from .performing import load_data, noted
+from .request import SearchRequest
+from .run import state_of
 from .runner import ready_search
-from .settings import Settings
 from .timing import Pace, time_steps
 
 _UNMEASURED = 0.5
@@ -43,34 +44,26 @@ class Estimate:
         return self.pace.seconds(self.epochs)
 
 
-def estimate_search(
-    source: Source,
-    data: DataSet,
-    settings: Settings,
-    device: torch.device,
-    *,
-    noted: Mapping[str, Any] | None = None,
-    builder: str | None = None,
-) -> Estimate:
+def estimate(request: SearchRequest) -> Estimate:
     """Work out what a search will come to; nothing is written.
 
     Args:
-        source: the source network.
-        data: the data.
-        settings: of the search.
-        device: where the work would be done.
-        noted: what the checkpoint would keep beside the settings.
-        builder: "package.module:function" where the model is not one of sltpack's.
+        request: what is asked for.
 
     Returns:
         The estimate.
 
     Raises:
-        SltpackError: as `sltpack.searching.runner.search` before its second step.
+        SltpackError: as `sltpack.searching.performing.perform` before its second step.
     """
-    pace = time_steps(source, data, settings, device, builder)
-    model, popup = ready_search(source, data, settings, torch.device("cpu"), builder)
+    request.placed()
+    device = choose_device(request.device, sparse=is_graph(request.data))
+    loaded = load_data(request)
+    origin = origin_of(request, loaded)
+    source, settings = origin.source(), request.settings
+    pace = time_steps(source, loaded, settings, device, origin.builder)
+    model, method = ready_search(source, loaded, settings, torch.device("cpu"), origin.builder)
     measured = {"epoch": settings.epochs, "validation_accuracy": _UNMEASURED, "test_accuracy": _UNMEASURED}
-    kept = popup.keep({**asdict(settings), **(noted or {})}, measured, copied_buffers(model), {})
+    kept = state_of(method, model, {**asdict(settings), **noted(request, loaded)}, measured, {})
     bits = 8 * len(container.encode(kept.ticket().to_container()))
     return Estimate(source, pace, settings.epochs, bits)

@@ -11,8 +11,6 @@ from typing import Any
 from ..errors import RequestError, closest
 from .batches import AUTO
 
-METHODS = ("edge-popup", "random")
-"""How a supermask is found: by learning scores, or as the best of random ones, one an epoch."""
 THRESHOLDS = ("global", "layer")
 """Whether one threshold holds for the whole network or one for each layer."""
 OPTIMIZERS = ("sgd", "adamw")

@@ -1,212 +1,264 @@
-"""A search or weight training by names: of a model, of the data, of a device."""
+"""What a search or weight training is asked for: one frozen value, which the command line, a plan and Python build.
+
+It holds names and numbers alone, so that it travels as JSON, and it imports no torch, so that `--help` answers at once.
+"""
 
 from __future__ import annotations
 
-import datetime
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
 
-import torch
+from ..errors import OptionError
+from ..format.records import INITS, MAX_WEIGHTS, METHODS, SCALES, Ratios, Seeds
+from .options import option, options_of
+from .options import seed as seed_option
+from .presets import DEFAULT_PRESET, DEFAULT_RECIPE, PRESETS, RECIPES, of_preset, of_recipe
+from .settings import Settings, Sparsity, TrainingSettings
 
-from .. import __version__, data
-from ..checkpoints.facts import note
-from ..checkpoints.records import Checkpoint, TrainedNetwork
-from ..data.dataset import DataSet
-from ..data.sources import title_of
-from ..format.records import MAX_WEIGHTS
-from ..inference.devices import choose_device
-from ..progress import say
-from .distributed.team import Team, team
-from .origin import origin_of_search, origin_of_training, ratios_of
-from .run_folder import require_unused
-from .runner import search, train
-from .settings import Settings, TrainingSettings
+Own = TypeVar("Own", bound="RunRequest")
 
 
-def search_on(
-    model: str,
-    data_name: str,
-    folder: str | os.PathLike[str],
-    settings: Settings,
-    *,
-    freeze: float | None = None,
-    prune: float | None = None,
-    lock: float | None = None,
-    ratios: str = "epl",
-    init: str = "skc",
-    scale: str | None = None,
-    width: float = 1.0,
-    weight_seed: int | None = None,
-    freeze_seed: int | None = None,
-    data_dir: Path | None = None,
-    image_size: int | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    resume: bool = False,
-    tensorboard: bool = False,
-    max_weights: int = MAX_WEIGHTS,
-) -> Checkpoint:
-    """Searches a ticket, with all processes of torchrun where it started this one.
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(TrainingSettings):
+    """What a search and weight training are asked for alike.
 
-    Args:
+    Attributes:
         model: a name of `sltpack.models.MODELS`, or "package.module:builder" of the user's own.
-        data_name: one of `sltpack.data.NAMES`, such as "cifar10", "folder:PATH" or "cora".
-        folder: where the checkpoints and metrics go.
-        settings: of the search.
-        freeze: the freezing ratio f; the search space is placed so that the sparsity lies in its middle. Without it
-            and the next two, 0.5.
-        prune: instead of `freeze`, the pruning ratio p.
-        lock: instead of `freeze`, the locking ratio l.
-        ratios: how layers share the ratios: "epl" or "erk".
-        init: "skc" or "ku".
-        scale: "none", "layer" or "global"; without it, "layer" for SKC and "none" for KU, as in the paper.
+        data: one of `sltpack.data.NAMES`, such as "cifar10", "folder:PATH" or "cora".
         width: factor of the model's channels.
-        weight_seed: of the weights; without it, the settings' seed.
-        freeze_seed: of the freezing; without it, the settings' seed.
+        weight_seed: of the weights; without it, `seed`.
         data_dir: the data's folder; without it, the user's cache folder.
         image_size: the size that images of a folder are scaled and cropped to.
         workers: processes that read the images of "imagenet:PATH".
         device: "auto", "cpu", "cuda" or "mps".
-        resume: whether to go on from the folder's last checkpoint, or begin where there is none.
         tensorboard: whether to write event files for TensorBoard too.
         max_weights: the most weights that the model may have.
+    """
 
-    Returns:
-        The checkpoint of the best validation accuracy, which the folder holds too.
+    model: str
+    data: str
+    width: float = option("Factor of the model's channels.", "steps", float, default=1.0, above=0, most=1024)
+    weight_seed: int | None = seed_option("Of the random weights.")
+    data_dir: str | None = option(
+        "The folder of the data set; otherwise the user's cache folder, with a download where it is not there. "
+        "[env: SLTPACK_DATA_DIR]",
+        "place",
+        default=None,
+        is_path=True,
+        variable="SLTPACK_DATA_DIR",
+    )
+    image_size: int | None = option(
+        "Scale and crop the images of a folder to this size.", "place", int, default=None, least=1
+    )
+    workers: int | None = option(
+        "Processes that read the images of imagenet:PATH.  [default: one for each core]",
+        "place",
+        int,
+        default=None,
+        least=0,
+    )
+    device: str = option(
+        "Where to compute; auto takes the fastest there is.",
+        "place",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+    )
+    tensorboard: bool = option("Write event files for TensorBoard into the folder too.", "place", bool, default=False)
+    max_weights: int = option("The most weights that the network may have.", "place", int, default=MAX_WEIGHTS, least=1)
+
+    command: ClassVar[str]
+    """The command that it is of."""
+
+    @classmethod
+    def of(cls: type[Own], model: str, data: str, *, recipe: str = DEFAULT_RECIPE, **given: Any) -> Own:
+        """Make a request, and fill in what is not given.
+
+        Args:
+            model: its name.
+            data: its name.
+            recipe: fills the budget.
+            given: the other options by name; None for what is not given.
+
+        Returns:
+            The request, in which nothing is left open that the result depends on.
+
+        Raises:
+            RequestError: there is no such option, or a value is out of its range.
+        """
+        _require_one_of("recipe", recipe, RECIPES)
+        known = options_of(cls)
+        given = {name: _plain(value) for name, value in given.items()}
+        for name, value in given.items():
+            if name not in known:
+                raise OptionError(
+                    name, expected=f"an option of a {cls.command}", found="none of that name", remedy="check its name"
+                )
+            known[name].require(name, value)
+        from ..data import is_graph
+
+        filled = of_recipe(recipe, "graph" if is_graph(data) else cls.command, given)
+        chosen: dict[str, Any] = {
+            name: float(value) if known[name].kind is float and value is not None else value
+            for name, value in filled.items()
+            if value is not None or name == "batch_size"
+        }
+        return cls(model=model, data=data, **chosen)
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """What of it the checkpoints record."""
+        return TrainingSettings(**{own.name: getattr(self, own.name) for own in fields(TrainingSettings)})
+
+    @property
+    def seeds(self) -> Seeds:
+        """Those of the source network."""
+        return Seeds(self.seed_of("weight"), 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values by name, for `from_json`."""
+        return {"command": self.command, **{own.name: getattr(self, own.name) for own in fields(self)}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freezing(Sparsity):
+    """Which source network a search has.
+
+    Attributes:
+        freeze: the freezing ratio f; the search space is placed so that the sparsity lies in its middle.
+        prune: instead of `freeze`, the pruning ratio p.
+        lock: instead of `freeze`, the locking ratio l.
+        ratios: how layers share the ratios: "epl" or "erk".
+        init: "skc" or "ku".
+        scale: "none", "layer" or "global".
+    """
+
+    freeze: float | None = option(
+        "f, the share of frozen weights, placed around k.", "ticket", float, default=None, least=0, most=1
+    )
+    prune: float | None = option(
+        "Instead of --freeze: p, the share pruned for good; 0 where only --lock is given.",
+        "ticket",
+        float,
+        default=None,
+        least=0,
+        most=1,
+    )
+    lock: float | None = option(
+        "Instead of --freeze: l, the share locked for good; 0 where only --prune is given.",
+        "ticket",
+        float,
+        default=None,
+        least=0,
+        most=1,
+    )
+    ratios: str = option("How layers share the ratios.", "ticket", choices=METHODS, default="epl")
+    init: str = option("The random weights.", "ticket", choices=INITS, default="skc")
+    scale: str = option(
+        "Their scale; with another --init than the preset's, layer for skc and none for ku.",
+        "ticket",
+        choices=SCALES,
+        default="layer",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest(Settings, Freezing, RunRequest):
+    """What a search is asked for.
+
+    Attributes:
+        freeze_seed: of the freezing; without it, `seed`.
 
     Raises:
-        SltpackError: as `sltpack.searching.runner.search` and `sltpack.data.load`.
+        RequestError: a value is out of its range, or there are too many ratios.
     """
-    ratios_of(ratios, settings.sparsity, freeze, prune, lock)  # what is wrong with them is told before data is fetched
-    with _place(folder, device, resume, data_name, data_dir, image_size, workers) as (place_to_run, processes, loaded):
-        origin = origin_of_search(
-            model,
-            loaded,
-            settings,
-            freeze=freeze,
-            prune=prune,
-            lock=lock,
-            ratios=ratios,
-            init=init,
-            scale=scale,
-            width=width,
-            weight_seed=weight_seed,
-            freeze_seed=freeze_seed,
-            max_weights=max_weights,
-        )
-        return search(
-            origin.source(),
-            loaded,
-            settings,
-            Path(folder),
-            device=place_to_run,
-            noted=noted(data_name, loaded, image_size),
-            builder=origin.builder,
-            resume=resume,
-            tensorboard=tensorboard,
-            team=processes,
-        )
+
+    freeze_seed: int | None = seed_option("Of the freezing.")
+
+    command = "search"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.freeze is not None and (self.prune is not None or self.lock is not None):
+            raise OptionError(
+                "freeze",
+                expected="either `freeze`, or `prune` and `lock`",
+                found="both",
+                remedy="leave one of them out",
+            )
+
+    @classmethod
+    def of(
+        cls, model: str, data: str, *, preset: str = DEFAULT_PRESET, recipe: str = DEFAULT_RECIPE, **given: Any
+    ) -> SearchRequest:
+        """Make a request, and fill in what is not given, as `RunRequest.of` does.
+
+        Args:
+            model: its name.
+            data: its name.
+            preset: fills the source network and the method.
+            recipe: fills the budget.
+            given: the other options by name; None for what is not given.
+        """
+        _require_one_of("preset", preset, PRESETS)
+        return super().of(model, data, recipe=recipe, **of_preset(preset, given))
+
+    @property
+    def settings(self) -> Settings:
+        """What of it the checkpoints record."""
+        return Settings(**{own.name: getattr(self, own.name) for own in fields(Settings)})
+
+    @property
+    def seeds(self) -> Seeds:
+        """Those of the source network."""
+        return Seeds(self.seed_of("weight"), self.seed_of("freeze"))
+
+    def placed(self) -> Ratios:
+        """Return the global pruning and locking ratios that it stands for."""
+        from ..source.ratios import place
+
+        if self.freeze is None:
+            return Ratios(self.ratios, self.prune or 0.0, self.lock or 0.0)
+        return Ratios(self.ratios, *place(self.sparsity, self.freeze))
 
 
-def train_on(
-    model: str,
-    data_name: str,
-    folder: str | os.PathLike[str],
-    settings: TrainingSettings,
-    *,
-    init: str = "ku",
-    width: float = 1.0,
-    weight_seed: int | None = None,
-    data_dir: Path | None = None,
-    image_size: int | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    resume: bool = False,
-    tensorboard: bool = False,
-    max_weights: int = MAX_WEIGHTS,
-) -> TrainedNetwork:
-    """Trains the weights of a network: what a ticket of the same data and budget is measured against.
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(RunRequest):
+    """What weight training is asked for: the baseline of a ticket of the same data and budget.
 
-    Args:
-        model: as for `search_on`, and so are all others.
-        data_name: of the data set.
-        folder: where the network and metrics go.
-        settings: of the training.
+    Attributes:
         init: where the weights begin: "ku" or "skc", without scale.
-        width: factor of the model's channels.
-        weight_seed: of the weights; without it, the settings' seed.
-        data_dir: the data's folder.
-        image_size: the size of the images of a folder.
-        workers: processes that read the images of "imagenet:PATH".
-        device: "auto", "cpu", "cuda" or "mps".
-        resume: whether to go on.
-        tensorboard: whether to write event files for TensorBoard too.
-        max_weights: the most weights that the model may have.
-
-    Returns:
-        The network of the best validation accuracy, which the folder holds too.
-
-    Raises:
-        SltpackError: as `sltpack.searching.train` and `sltpack.data.load`.
     """
-    with _place(folder, device, resume, data_name, data_dir, image_size, workers) as (place_to_run, processes, loaded):
-        origin = origin_of_training(
-            model, loaded, settings, init=init, width=width, weight_seed=weight_seed, max_weights=max_weights
-        )
-        return train(
-            origin.source(),
-            loaded,
-            settings,
-            Path(folder),
-            device=place_to_run,
-            noted=noted(data_name, loaded, image_size),
-            builder=origin.builder,
-            resume=resume,
-            tensorboard=tensorboard,
-            team=processes,
-        )
+
+    init: str = option("Where the weights begin.", "start", choices=INITS, default="ku")
+
+    command = "train"
+    scale: ClassVar[str] = "none"
+
+    def placed(self) -> Ratios:
+        """Return that nothing is frozen."""
+        return Ratios("epl", 0.0, 0.0)
 
 
-@contextmanager
-def _place(
-    folder: str | os.PathLike[str],
-    device: str,
-    resume: bool,
-    data_name: str,
-    data_dir: Path | None,
-    image_size: int | None,
-    workers: int | None,
-) -> Iterator[tuple[torch.device, Team, DataSet]]:
-    """Gives where a run computes, with whom, and on what; all processes leave together."""
-    place_to_run = choose_device(device, sparse=data.is_graph(data_name))
-    with team(place_to_run) as processes:
-        if not resume:  # before anything is read or downloaded
-            processes.from_leader(lambda: require_unused(Path(folder)))
-        loaded = processes.leader_first(lambda: data.load(data_name, data_dir, image_size, workers))
-        for line in loaded.notes:
-            say(line)
-        yield place_to_run, processes, loaded
+REQUESTS: Mapping[str, type[SearchRequest] | type[TrainRequest]] = {
+    kind.command: kind for kind in (SearchRequest, TrainRequest)
+}
+"""The kinds of request by the commands that make them."""
+AnyRequest = SearchRequest | TrainRequest
 
 
-def noted(data_name: str, loaded: DataSet, image_size: int | None) -> dict[str, Any]:
-    """Gives what a run notes beside its settings: which data it is on, and when and by what it is made.
+def from_json(told: Mapping[str, Any]) -> AnyRequest:
+    """Make the request that `to_json` has told of."""
+    values = dict(told)
+    return REQUESTS[values.pop("command")](**values)
 
-    Args:
-        data_name: of the data set.
-        loaded: the data set.
-        image_size: what the images of a folder are scaled to.
-    """
-    return {
-        "data": data_name.partition(":")[0],
-        "data_title": title_of(data_name),
-        "train_sha256": loaded.train.sha256(),
-        "validation_sha256": None if loaded.validation is None else loaded.validation.sha256(),
-        "test_sha256": loaded.test.sha256(),
-        **note(loaded),
-        "image_size": image_size,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "sltpack": __version__,
-    }
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would give it back: a path as a text."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _require_one_of(name: str, value: object, known: Mapping[str, object]) -> None:
+    if value not in known:
+        raise OptionError(name, expected=", ".join(known), found=f"{value}", remedy="choose one of these")

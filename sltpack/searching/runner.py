@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,26 +15,19 @@ import torch
 from torch import nn
 
 from ..checkpoints.facts import OUTPUTS
-from ..checkpoints.records import Checkpoint, Kept, TrainedNetwork
+from ..checkpoints.reading import load_kind
+from ..checkpoints.records import KINDS, Checkpoint, Kept, TrainedNetwork
 from ..data.dataset import DataSet, Labelled
 from ..errors import OutputError, RequestError, SltpackError
 from ..files import make_folder
 from ..format import records as headers
-from ..format.records import Source
+from ..format.records import MAX_WEIGHTS, Source
 from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, evaluating, predict
 from ..locks import locked
-from ..models import build, try_out
+from ..models import AnyBuilder, build, try_out
 from ..models.generated import is_small, predict_generated
-from ..models.layers import (
-    buffers,
-    channels_last,
-    copied_buffers,
-    count_batches,
-    forget_statistics,
-    restore_buffers,
-    searchable,
-)
+from ..models.layers import buffers, channels_last, count_batches, restore_buffers, searchable
 from ..progress import Bar, Log, bar, say
 from ..source.network import searched_kept
 from ..stopping import Stopped
@@ -43,13 +36,14 @@ from .checks import require_finite, require_finite_buffers, require_fitting, req
 from .distributed.team import ALONE, Team
 from .events import Events, require_tensorboard
 from .keeper import Keeper
-from .methods.edge_popup import EdgePopup, first_scores
+from .methods.method import Method
+from .methods.table import METHODS
 from .methods.weight_training import WeightTraining
 from .reporting import notes, of_epoch
-from .run import Place, Run, steps_of
+from .run import Place, Run, go_back, state_of, steps_of
 from .run_folder import BEST, LAST, LOG, forget, in_words, is_begun, load_last, require_own_files, require_unused
 from .settings import Settings, TrainingSettings
-from .steps import Method, make_stepper
+from .steps import make_stepper
 
 AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 
@@ -68,10 +62,11 @@ def search(
     *,
     device: torch.device,
     noted: Mapping[str, Any] | None = None,
-    builder: str | None = None,
+    builder: AnyBuilder | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     team: Team = ALONE,
+    on_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Checkpoint:
     """Searches a ticket.
 
@@ -87,6 +82,7 @@ def search(
         resume: whether to go on from the folder's last checkpoint, or begin where there is none.
         tensorboard: whether to write event files for TensorBoard too.
         team: the processes that share the work.
+        on_epoch: is called after each epoch with what it measured, in the first of the processes.
 
     Returns:
         The checkpoint of the best validation accuracy, with its test accuracy.
@@ -98,16 +94,16 @@ def search(
         SltpackError: the loss is no longer a number.
         Stopped: by Ctrl-C or a signal; a usable checkpoint is left.
     """
-    model, popup = ready_search(source, data, settings, device, builder)
-    place = Place(folder, device, resume, tensorboard, team)
-    found = _run(source, data, settings, place, noted or {}, model, popup)
+    model, method = ready_search(source, data, settings, device, builder)
+    place = Place(folder, device, resume, tensorboard, team, on_epoch)
+    found = _run(data, settings, place, noted or {}, model, method)
     assert isinstance(found, Checkpoint)
     return found
 
 
 def ready_search(
-    source: Source, data: DataSet, settings: Settings, device: torch.device, builder: str | None
-) -> tuple[nn.Module, EdgePopup]:
+    source: Source, data: DataSet, settings: Settings, device: torch.device, builder: AnyBuilder | None
+) -> tuple[nn.Module, Method]:
     """Sets up what a search moves.
 
     Args:
@@ -123,10 +119,9 @@ def ready_search(
     Raises:
         SltpackError: the sparsity cannot be reached, or the data do not fit the model.
     """
-    kept = searched_kept(source, settings.sparsity)
+    searched_kept(source, settings.sparsity)  # or an error, before anything is built
     model = ready_model(source, data, device, builder)
-    scores = first_scores(source, settings.seed_of("score")).to(device)
-    return model, EdgePopup(model, source, kept, scores, by_layer=settings.threshold == "layer")
+    return model, METHODS[settings.method].load()(model, source, settings, device)
 
 
 def train(
@@ -137,10 +132,11 @@ def train(
     *,
     device: torch.device,
     noted: Mapping[str, Any] | None = None,
-    builder: str | None = None,
+    builder: AnyBuilder | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     team: Team = ALONE,
+    on_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> TrainedNetwork:
     """Trains the weights of a source network, with all else as in a search.
 
@@ -155,6 +151,7 @@ def train(
         resume: whether to go on.
         tensorboard: whether to write event files.
         team: the processes that share the work.
+        on_epoch: is called after each epoch with what it measured, in the first of the processes.
 
     Returns:
         The network of the best validation accuracy, with its test accuracy.
@@ -163,14 +160,14 @@ def train(
         SltpackError: as `search`.
     """
     model = ready_model(source, data, device, builder)
-    training = WeightTraining(model, source)
-    place = Place(folder, device, resume, tensorboard, team)
-    found = _run(training.source, data, settings, place, noted or {}, model, training)
+    method = WeightTraining(model, source)
+    place = Place(folder, device, resume, tensorboard, team, on_epoch)
+    found = _run(data, settings, place, noted or {}, model, method)
     assert isinstance(found, TrainedNetwork)
     return found
 
 
-def ready_model(source: Source, data: DataSet, device: torch.device, builder: str | None) -> nn.Module:
+def ready_model(source: Source, data: DataSet, device: torch.device, builder: AnyBuilder | None) -> nn.Module:
     """Builds a model on its device, and makes sure that it can be searched on the data.
 
     Args:
@@ -218,7 +215,6 @@ def settle(settings: AnySettings, data: DataSet, device: torch.device) -> AnySet
 
 
 def _run(
-    source: Source,
     data: DataSet,
     settings: TrainingSettings,
     place: Place,
@@ -227,11 +223,10 @@ def _run(
     method: Method,
 ) -> Kept:
     with ExitStack() as lock:
-        return _run_locked(source, data, settings, place, noted, model, method, lock)
+        return _run_locked(data, settings, place, noted, model, method, lock)
 
 
 def _run_locked(
-    source: Source,
     data: DataSet,
     settings: TrainingSettings,
     place: Place,
@@ -240,7 +235,7 @@ def _run_locked(
     method: Method,
     lock: ExitStack,
 ) -> Kept:
-    team, folder, device = place.team, place.folder, place.device
+    team, folder, device, source = place.team, place.folder, place.device, method.source
     chosen, settings = settings.batch_size, settle(settings, data, device)
     assert not isinstance(settings.batch_size, str)
     if chosen == AUTO and settings.batch_size and (line := explained(settings.batch_size, data.training_size)):
@@ -260,11 +255,11 @@ def _run_locked(
         lock.enter_context(locked(folder))  # of the leader's, which alone writes there
         require_own_files(folder)
         if place.resume and is_begun(folder):
-            last, best = load_last(folder, method.load, source, everything, buffers(model))
+            last, best = load_last(folder, loader(method), source, everything, buffers(model))
             return last
         require_unused(folder)
         began_here = True
-        start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
+        start = state_of(method, model, everything, dict(_NOTHING_MEASURED), {})
         for name in (LAST, BEST):
             start.save(folder / name)
         return start
@@ -273,7 +268,7 @@ def _run_locked(
     history = list(start.metrics["history"])
     try:
         restore_buffers(model, start.buffers)
-        memory = method.restore(start)
+        memory = go_back(method, start)
         seed = settings.seed_of("split")
         training, validation = (part.to(device) for part in data.of_training(seed))
         network = team.join(model, data.train.shape)
@@ -316,12 +311,14 @@ def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) 
                     "epoch": epoch + 1,
                     **trained,
                     "validation_accuracy": _accuracy(run, run.validation),
-                    "rate": run.settings.rate((epoch + 1) / total) if run.stepper.learns else 0.0,
+                    "rate": run.settings.rate((epoch + 1) / total) if run.method.learns else 0.0,
                 }
                 seconds = time.monotonic() - begin
                 keeper.note(measured, seconds)
                 events.add(measured)
                 running.tell(*of_epoch(measured, total, keeper.best, seconds))
+                if run.place.on_epoch is not None and run.team.leads:
+                    run.place.on_epoch(measured)
     except (KeyboardInterrupt, SltpackError) as error:
         if history:
             keeper.write()
@@ -345,9 +342,7 @@ def _epoch(run: Run, epoch: int, running: Bar, best: float | None) -> dict[str, 
     chance = [settings.seed_of("augmentation"), 4, epoch]
     # sltpack draws nothing from torch; a model of the user's own, with dropout, may.
     torch.manual_seed(int(np.random.default_rng([settings.seed, 3, epoch, run.team.share.index]).integers(2**63)))
-    if isinstance(run.method, EdgePopup) and not run.stepper.learns:
-        run.method.draw(settings.seed_of("score"), epoch)
-        forget_statistics(run.model)
+    run.method.begin_epoch(epoch)
     losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
     measured, reported, looked = {"loss": math.inf, "train_accuracy": 0.0}, 0, time.monotonic()
     run.stepper.network.train()
@@ -365,6 +360,7 @@ def _epoch(run: Run, epoch: int, running: Bar, best: float | None) -> dict[str, 
         elif time.monotonic() - looked > _SLOW:
             running.advance(done - reported)
             reported, looked = done, time.monotonic()
+    run.method.settle()
     return measured
 
 
@@ -383,6 +379,12 @@ def _accuracy(run: Run, part: Labelled, note: str | None = None) -> float:
     return int(run.team.sum(right)) / len(part)
 
 
+def loader(method: Method) -> Callable[[Path], Kept]:
+    """Return what reads a state of a method, and refuses other states."""
+    limit = max(method.source.size, MAX_WEIGHTS)
+    return lambda path: load_kind(path, KINDS[method.holds], limit)
+
+
 def _require_share(team: Team, batch_size: int | None, count: int) -> None:
     size = min(batch_size or count, count)
     if size % team.share.count:
@@ -396,11 +398,12 @@ def _require_share(team: Team, batch_size: int | None, count: int) -> None:
 
 def _finish(run: Run, test: Labelled) -> Kept:
     """Looks at the test part with the best state, once."""
-    best = run.team.from_leader(lambda: run.method.load(run.place.folder / BEST))
+    best = run.team.from_leader(lambda: loader(run.method)(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:
         return best
     restore_buffers(run.model, best.buffers)
-    run.method.restore(best)
+    go_back(run.method, best)
+    run.method.settle()
     reached = _accuracy(run, test.to(run.place.device), note="test")
     outputs = {}
     if is_small(best.source.model):

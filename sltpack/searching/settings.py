@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from ..errors import RequestError
-from ..format.records import SEED_LIMIT
+from ..errors import OptionError
 from .batches import AUTO, LARGEST
-from .presets import METHODS, OPTIMIZERS, PRECISIONS, THRESHOLDS
-
-_Check = tuple[str, bool, str]
+from .methods.table import METHODS
+from .options import option, require_fitting
+from .options import seed as seed_option
+from .presets import OPTIMIZERS, PRECISIONS, THRESHOLDS
 
 
 @dataclass(frozen=True)
@@ -23,54 +21,79 @@ class TrainingSettings:
         epochs: passes over what is trained on.
         batch_size: images or nodes in a step, over all processes; None takes all that train, and "auto" chooses by how
             many train (`sltpack.searching.batches`).
-        learning_rate: the highest; it falls to 0 along a cosine, step by step.
         optimizer: "sgd", stochastic gradient descent, or "adamw".
+        learning_rate: the highest; it falls to 0 along a cosine, step by step.
         momentum: of stochastic gradient descent; AdamW's first beta.
         weight_decay: on what is trained.
         warmup: epochs at the start in which the rate rises from 0 along a line.
+        precision: "float32", "bfloat16" for the products of the training steps, or "auto" for bfloat16 where the
+            device multiplies it faster; evaluation is always float32.
+        compiled: whether torch compiles the training steps.
         seed: of everything left to chance that has no seed of its own.
         split_seed: of the split into training and validation; without it, `seed`.
         order_seed: of the order in which they are trained on; without it, `seed`.
         augmentation_seed: of the crops and mirrors; without it, `seed`.
-        precision: "float32", "bfloat16" for the products of the training steps, or "auto" for bfloat16 where the
-            device multiplies it faster; evaluation is always float32.
-        compiled: whether torch compiles the training steps.
 
     Raises:
         RequestError: one of them is out of its range.
     """
 
-    epochs: int
-    batch_size: int | str | None = LARGEST
-    learning_rate: float = 0.1
-    optimizer: str = "sgd"
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    warmup: int = 0
-    seed: int = 0
-    split_seed: int | None = None
-    order_seed: int | None = None
-    augmentation_seed: int | None = None
-    precision: str = "auto"
-    compiled: bool = False
+    epochs: int = option("Passes over what is trained on.", "budget", int, least=1)
+    batch_size: int | str | None = option(
+        "Images or nodes in a step; otherwise 128 images, or 64, 32 or 16 where an epoch would have fewer than 20 "
+        "steps, and of a graph all that train.",
+        "budget",
+        int,
+        default=LARGEST,
+        least=1,
+        words=(AUTO,),
+    )
+    optimizer: str = option(
+        "What takes the steps; adamw wants a --learning-rate of its own, such as 0.01.",
+        "budget",
+        choices=OPTIMIZERS,
+        default="sgd",
+    )
+    learning_rate: float = option("The highest; it falls to 0 along a cosine.", "budget", float, default=0.1, above=0)
+    momentum: float = option(
+        "The share of a step that goes on in the next; of adamw, its first beta.",
+        "budget",
+        float,
+        default=0.9,
+        least=0,
+        below=1,
+    )
+    weight_decay: float = option(
+        "How strongly a step draws to 0 what is trained.", "budget", float, default=1e-4, least=0
+    )
+    warmup: int = option(
+        "Epochs at the start in which the rate rises from 0; otherwise the recipe's, at most a third of all.",
+        "budget",
+        int,
+        default=0,
+        least=0,
+    )
+    precision: str = option(
+        "Of the training steps' products; auto is bfloat16 where the device multiplies it faster.",
+        "steps",
+        choices=PRECISIONS,
+        default="auto",
+    )
+    compiled: bool = option("Have torch compile the training steps.", "steps", bool, default=False, flag="compile")
+    seed: int = seed_option("Of all chance that has no seed of its own.", default=0)
+    split_seed: int | None = seed_option("Of the split into training and validation.")
+    order_seed: int | None = seed_option("Of the order of the images.")
+    augmentation_seed: int | None = seed_option("Of crops and mirrors.")
 
     def __post_init__(self) -> None:
-        for name, proper, expected in self._checks():
-            if not proper:
-                found = getattr(self, name.replace("-", "_"))
-                raise RequestError(f"--{name}", expected=expected, found=str(found), remedy="choose another")
-
-    def _checks(self) -> Iterable[_Check]:
-        yield "epochs", self.epochs >= 1, "at least 1"
-        yield "batch-size", _is_batch_size(self.batch_size), "at least 1"
-        yield "learning-rate", 0 < self.learning_rate < math.inf, "a finite number above 0"
-        yield "optimizer", self.optimizer in OPTIMIZERS, _either(OPTIMIZERS)
-        yield "momentum", 0 <= self.momentum < 1, "a number from 0 to below 1"
-        yield "weight-decay", 0 <= self.weight_decay < math.inf, "a finite number from 0 on"
-        yield "warmup", 0 <= self.warmup < self.epochs, "a number of epochs below --epochs"
-        yield "precision", self.precision in PRECISIONS, _either(PRECISIONS)
-        for name in ("seed", "split-seed", "order-seed", "augmentation-seed"):
-            yield name, _is_seed(getattr(self, name.replace("-", "_"))), "an integer in 0..2^64 - 1"
+        require_fitting(self)
+        if self.warmup >= self.epochs:
+            raise OptionError(
+                "warmup",
+                expected="a number of epochs below `epochs`",
+                found=str(self.warmup),
+                remedy="choose another",
+            )
 
     def seed_of(self, what: str) -> int:
         """Gives the seed of the split, the order, the augmentation or the scores: its own, or the one of all."""
@@ -93,19 +116,19 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class _Sparsity:
+class Sparsity:
     """What stands first among the settings of a search."""
 
-    sparsity: float
+    sparsity: float = option("k, the share of zero weights.", "ticket", float, least=0, most=1)
 
 
 @dataclass(frozen=True)
-class Settings(TrainingSettings, _Sparsity):
+class Settings(TrainingSettings, Sparsity):
     """The settings that a search's result depends on: those of training, and these.
 
     Attributes:
         sparsity: k, the share of all weights that are zero in the ticket.
-        method: "edge-popup", or "random" for the best of random supermasks.
+        method: a name of `sltpack.searching.methods.table.METHODS`.
         threshold: "global", or "layer" for one threshold a layer, each keeping the same share of its searched weights.
         score_seed: of the scores' start; without it, `seed`.
 
@@ -113,25 +136,13 @@ class Settings(TrainingSettings, _Sparsity):
         RequestError: one of them is out of its range.
     """
 
-    method: str = "edge-popup"
-    threshold: str = "global"
-    score_seed: int | None = None
-
-    def _checks(self) -> Iterable[_Check]:
-        yield "sparsity", 0 <= self.sparsity <= 1, "a share in 0..1"
-        yield from super()._checks()
-        yield "method", self.method in METHODS, _either(METHODS)
-        yield "threshold", self.threshold in THRESHOLDS, _either(THRESHOLDS)
-        yield "score-seed", _is_seed(self.score_seed), "an integer in 0..2^64 - 1"
-
-
-def _is_batch_size(value: int | str | None) -> bool:
-    return value >= 1 if isinstance(value, int) else value in (None, AUTO)
-
-
-def _is_seed(value: Any) -> bool:
-    return value is None or (type(value) is int and 0 <= value < SEED_LIMIT)
-
-
-def _either(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:-1]) + f" or {names[-1]}"
+    method: str = option(
+        "Where the ticket comes from: " + "; ".join(f"{name}: {entry.help}" for name, entry in METHODS.items()) + ".",
+        "ticket",
+        choices=tuple(METHODS),
+        default="edge-popup",
+    )
+    threshold: str = option(
+        "One threshold for all layers, or one for each.", "ticket", choices=THRESHOLDS, default="global"
+    )
+    score_seed: int | None = seed_option("Of the scores' start, or of random supermasks.")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from ..checkpoints.records import Kept
 from ..errors import RequestError
 from .checks import require_gradients
 from .distributed.team import is_of_others, parted
-from .settings import Settings, TrainingSettings
+from .methods.method import Method
+from .settings import TrainingSettings
 
 Memory = Mapping[str, list[torch.Tensor]]
 """What an optimiser remembers between steps, by its own names: one tensor for each parameter; empty at first."""
@@ -23,35 +22,6 @@ SECOND_BETA = 0.999
 """Of AdamW: the share of the mean squared gradient that stays with each step (Kingma & Ba 2015, section 2)."""
 REMEMBERED = {"sgd": ("momentum_buffer",), "adamw": ("exp_avg", "exp_avg_sq")}
 """The names in it."""
-
-
-class Method(Protocol):
-    """What a run moves, the scores of a search or the weights themselves, and how that is kept."""
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser moves."""
-
-    def take_gradient(self) -> None:
-        """Makes the gradients of the parameters from those of the model's weights."""
-
-    def apply(self) -> None:
-        """Makes the model's weights from the parameters."""
-
-    def keep(
-        self,
-        noted: Mapping[str, Any],
-        metrics: Mapping[str, Any],
-        buffers: Mapping[str, torch.Tensor],
-        memory: Memory,
-    ) -> Kept:
-        """Gives the state to write."""
-
-    def restore(self, kept: Kept) -> Memory:
-        """Goes back to a state, and gives the optimiser's memory in it."""
-
-    def load(self, path: Path) -> Kept:
-        """Reads a state."""
 
 
 @dataclass
@@ -70,11 +40,6 @@ class Stepper:
     method: Method
     optimizer: torch.optim.Optimizer
     _has_stepped: bool = field(default=False, init=False)
-
-    @property
-    def learns(self) -> bool:
-        """Whether steps move anything; otherwise they only make BatchNorm's statistics."""
-        return not (isinstance(self.settings, Settings) and self.settings.method == "random")
 
     def memory(self) -> Memory:
         """Gives what the optimiser remembers."""
@@ -100,8 +65,9 @@ class Stepper:
             RequestError: the model cannot be trained on so many, or the first step does not reach a layer.
             SltpackError: another process is gone.
         """
+        self.method.begin_step(done)
         scores, loss = self._gradients(batch, labels)
-        if not self.learns:
+        if not self.method.learns:
             return scores, loss
         self.method.take_gradient()
         for group in self.optimizer.param_groups:
@@ -114,11 +80,11 @@ class Stepper:
     def _gradients(self, batch: Any, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         half = torch.autocast(labels.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
         try:
-            with torch.set_grad_enabled(self.learns):
+            with torch.set_grad_enabled(self.method.learns):
                 with half:
                     scores = self.network(batch)  # (B, classes)
                 loss = functional.cross_entropy(scores.float(), labels)
-            if self.learns and (loss.requires_grad or self._has_stepped):
+            if self.method.learns and (loss.requires_grad or self._has_stepped):
                 loss.backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
             if is_of_others(error):
@@ -132,7 +98,7 @@ class Stepper:
                 if self.settings.compiled
                 else "choose another --batch-size or model",
             ) from error
-        if self.learns and not self._has_stepped:
+        if self.method.learns and not self._has_stepped:
             require_gradients(_unwrapped(self.network))
             self._has_stepped = True
         return scores, loss

@@ -14,11 +14,13 @@ from torch import nn
 from ..data.dataset import Batch, DataSet, Labelled
 from ..format.records import Source
 from ..inference.prediction import BATCH_SIZE, predict
+from ..models import AnyBuilder
+from .methods.method import Method
 from .methods.weight_training import WeightTraining
 from .run import batch_size_of, steps_of
 from .runner import ready_model, ready_search, settle
 from .settings import Settings, TrainingSettings
-from .steps import Method, make_stepper
+from .steps import make_stepper
 
 _STEPS = 5
 """Steps that are timed, after one that is not: it allocates, and chooses how to multiply."""
@@ -48,7 +50,7 @@ class Pace:
 
 
 def time_steps(
-    source: Source, data: DataSet, settings: TrainingSettings, device: torch.device, builder: str | None = None
+    source: Source, data: DataSet, settings: TrainingSettings, device: torch.device, builder: AnyBuilder | None = None
 ) -> Pace:
     """Takes some steps of a run and looks at some images, and writes nothing.
 

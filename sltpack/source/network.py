@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import RequestError
+from ..errors import OptionError, RequestError
 from ..format.records import INITS, METHODS, NAME, SCALES, SEED_LIMIT, ModelSpec, Ratios, Seeds, Source
 from .freezing import freeze
 from .ratios import layer_counts, round_share
@@ -68,8 +68,8 @@ def searched_kept(source: Source, sparsity: float) -> int:
     if not 0 <= kept <= source.searched:
         lowest, highest = source.pruned / source.size, 1 - source.locked / source.size
         reachable = f"{lowest:.6g}..{highest:.6g}, which" if source.searched else f"{lowest:.6g}, which alone"
-        raise RequestError(
-            "--sparsity",
+        raise OptionError(
+            "sparsity",
             expected=f"{reachable} these pruning and locking ratios can reach",
             found=f"{sparsity:g}",
             remedy="choose another sparsity, or freeze fewer weights",

@@ -14,7 +14,7 @@ import torch
 from ..data import is_graph
 from ..errors import SltpackError
 from ..inference.devices import choose_device
-from ..searching.settings import Settings
+from ..searching.request import SearchRequest
 from ..searching.timing import Pace, time_steps
 from .executors.processes import python
 from .plan.requests import Prepared
@@ -73,7 +73,7 @@ def costs_of(where: str, runs: Sequence[Prepared], threads: int | None, timed: C
                     paces[kind] = _timed(run)
                 except SltpackError as error:
                     raise of_point(where, run.point, error) from error
-            costs.append(Cost(paces[kind], run.request.settings.epochs, start))
+            costs.append(Cost(paces[kind], run.request.epochs, start))
             timed()
     return costs
 
@@ -93,24 +93,27 @@ def side_by_side(seconds: Sequence[float], jobs: int) -> float:
 
 def _timed(run: Prepared) -> Pace:
     request, origin = run.request, run.origin
-    device = choose_device(request.choices["device"], sparse=is_graph(request.data_name))
+    device = choose_device(request.device, sparse=is_graph(request.data))
     return time_steps(origin.source(), run.loaded, request.settings, device, origin.builder)
 
 
 def _kind(run: Prepared) -> tuple[object, ...]:
     """Gives what the time of a step depends on."""
-    settings, choices = run.request.settings, run.request.choices
-    searched = (settings.method, settings.threshold) if isinstance(settings, Settings) else ()
+    request = run.request
+    searched = (request.method, request.threshold) if isinstance(request, SearchRequest) else ()
     return (
-        run.point.command,
+        request.command,
         run.origin.model.name,
         str(run.origin.model.arguments),
-        run.request.data_name,
-        *(choices[name] for name in ("data_dir", "image_size", "workers", "device")),
-        settings.batch_size,
-        settings.optimizer,
-        settings.precision,
-        settings.compiled,
+        request.data,
+        request.data_dir,
+        request.image_size,
+        request.workers,
+        request.device,
+        request.batch_size,
+        request.optimizer,
+        request.precision,
+        request.compiled,
         *searched,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..checkpoints.reading import load_any
-from ..checkpoints.records import Checkpoint, Kept
+from ..checkpoints.records import Kept
 from ..checkpoints.results import Result
 from ..checkpoints.results import result_of as result_of_run
 from ..errors import FormatError, MismatchError, RequestError
@@ -37,7 +37,7 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
         return None  # the run itself tells whether it can go on
     kept = load_ours(best, lambda path: _loaded(path, prepared), prepared.alike(), _REMEDY)
     try:
-        result = result_of_run(kept, folder, prepared.request.choices["max_weights"])
+        result = result_of_run(kept, folder, prepared.request.max_weights)
     except (FormatError, MismatchError):
         return None
     return None if result is None or result.bits is None else result
@@ -59,8 +59,7 @@ def progress_of(folder: Path) -> tuple[int, float | None]:
 
 
 def _loaded(path: Path, prepared: Prepared) -> Kept:
-    kept = load_any(path, prepared.request.choices["max_weights"])
-    if isinstance(kept, Checkpoint) != prepared.request.searches:
-        wanted, found = ("a search", "a training of weights")[:: 1 if prepared.request.searches else -1]
-        raise RequestError(path, expected=wanted, found=found, remedy=_REMEDY)
+    kept = load_any(path, prepared.request.max_weights)
+    if type(kept) is not prepared.kind:
+        raise RequestError(path, expected=prepared.kind.kind, found=kept.kind, remedy=_REMEDY)
     return kept

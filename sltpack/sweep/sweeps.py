@@ -14,7 +14,7 @@ from ..locks import locked
 from .executors.local import Executor, Task
 from .folders import result_of
 from .plan.points import Point
-from .plan.requests import DataSets, Prepared, Request, prepare
+from .plan.requests import DataSets, Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Sweep:
     left_out: tuple[LeftOut, ...]
 
 
-def sweep_of(where: str, requests: Sequence[Request]) -> Sweep:
+def sweep_of(where: str, points: Sequence[Point]) -> Sweep:
     """Reads the data of all points, and tells those that can exist from those that cannot.
 
     Args:
         where: the plan.
-        requests: what its points ask for.
+        points: of the plan.
 
     Returns:
         The sweep.
@@ -61,15 +61,15 @@ def sweep_of(where: str, requests: Sequence[Request]) -> Sweep:
     """
     sets = DataSets()
     runs, left_out = [], []
-    for request in requests:
+    for point in points:
         try:
-            prepared = prepare(request, sets)
+            prepared = prepare(point, sets)
         except SltpackError as error:
-            raise of_point(where, request.point, error) from error
+            raise of_point(where, point, error) from error
         if prepared.fault is None:
             runs.append(prepared)
         else:
-            left_out.append(LeftOut(request.point, prepared.fault))
+            left_out.append(LeftOut(point, prepared.fault))
     if not runs:
         raise RequestError(
             where,
@@ -88,7 +88,7 @@ def of_point(where: str, point: Point, error: SltpackError) -> SltpackError:
         point: the point.
         error: as it was raised.
     """
-    place = f"{where}: {point.name}: {error.where}"
+    place = ": ".join(filter(None, (where, point.name, error.where)))
     return type(error)(place, expected=error.expected, found=error.found, remedy=error.remedy)
 
 
@@ -131,7 +131,7 @@ def carry_on(
     """
     make_folder(folder)
     runs = {run.point.name: run for run in sweep.runs if run.point.name not in done}
-    tasks = [Task(run.point, folder / name) for name, run in runs.items()]
+    tasks = [Task(run.point, run.request, folder / name) for name, run in runs.items()]
     with locked(folder), closing(executor.run(tasks, begun)) as outcomes:
         for outcome in outcomes:
             task = outcome.task

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,6 @@ from ..supermask.bits import Bits
 from .buffers import StoredBuffers, store
 from .planes import LayerPlanes, starts_of
 from .preprocessing import Pictures, preprocess
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _VALUES: dict[str, np.dtype[Any]] = {"values.f32": np.dtype("<f4"), "values.f16": np.dtype("<f2")}
 Masks = Sequence[NDArray[np.bool_]]
@@ -232,11 +229,11 @@ class Ticket:
         """Whether the sizes of all weights come from a stream of random numbers, and no weight stands in the file."""
         return self.source.init != NO_INIT and self.values is None
 
-    def freezing_mask(self, index: int, rows: slice = slice(None)) -> NDArray[np.int8]:
+    def freezing_mask(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.int8]:
         """Regenerate the ternary freezing mask of a layer.
 
         Args:
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
             rows: which of its output rows; a slice without a step.
 
         Returns:
@@ -245,15 +242,16 @@ class Ticket:
         Raises:
             RequestError: there is no such layer, or the slice has a step.
         """
+        index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
         values = freezing.mask(self.source.seeds.freezing, index, layer, start, stop)
         return values.reshape(-1, *layer.shape[1:])
 
-    def source_weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
+    def source_weights(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Regenerate the random weights of a layer, none of them removed; signs and values of the file play no part.
 
         Args:
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
             rows: which of its output rows; a slice without a step.
 
         Returns:
@@ -262,6 +260,7 @@ class Ticket:
         Raises:
             RequestError: there is no such layer, the slice has a step, or the ticket is not made from random weights.
         """
+        index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
         if self.source.init == NO_INIT:
             raise RequestError(
@@ -277,7 +276,7 @@ class Ticket:
             np.multiply(drawn, step, out=values[first - start : last - start])
         return values.reshape(-1, *layer.shape[1:])
 
-    def supermask_bits(self, index: int) -> NDArray[np.bool_]:
+    def supermask_bits(self, index: int | str) -> NDArray[np.bool_]:
         """Return a layer's part of the supermask: bool [searched positions], in ascending order.
 
         Raises:
@@ -285,12 +284,12 @@ class Ticket:
         """
         return self.plane_bits(KEPT, index)
 
-    def plane_bits(self, plane: str, index: int) -> NDArray[np.bool_]:
+    def plane_bits(self, plane: str, index: int | str) -> NDArray[np.bool_]:
         """Return a layer's part of a plane: bool [population], in ascending order.
 
         Args:
             plane: "kept" or one of `source.planes`.
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
 
         Raises:
             RequestError: there is no such layer or plane.
@@ -299,6 +298,7 @@ class Ticket:
             raise RequestError(
                 f"plane {plane}", expected=" or ".join(self.planes), found=plane, remedy="choose one of the ticket's"
             )
+        index = self.number_of(index)
         self._layer(index)
         return self.planes[plane].read(*self._starts[plane][index : index + 2])
 
@@ -315,14 +315,14 @@ class Ticket:
             counts[bits] = multiplicities
         return counts
 
-    def weights(self, index: int, rows: slice = slice(None)) -> NDArray[np.float32]:
+    def weights(self, index: int | str, rows: slice = slice(None)) -> NDArray[np.float32]:
         """Regenerate the effective weights of a layer: zero, +0.0, where the ticket has none.
 
         For rows in the middle of a layer, the freezing keys before them are drawn too, to count the searched
         positions there; no other layer is touched.
 
         Args:
-            index: the layer's number, from 0.
+            index: the layer's number, from 0, or its name.
             rows: which of its output rows; a slice without a step.
 
         Returns:
@@ -332,6 +332,7 @@ class Ticket:
             RequestError: there is no such layer, or the slice has a step.
             FormatError: the thresholds lead to other counts than the layer table has.
         """
+        index = self.number_of(index)
         layer, start, stop = self._span(index, rows)
         step = initializers.step_of(self.source, index, self.steps)
         values = np.empty(stop - start, np.float32)
@@ -380,7 +381,7 @@ class Ticket:
     def preprocess(self, images: Pictures) -> Pictures:
         """Turn the bytes of pictures into the numbers that the network takes, exactly as `sltpack infer` does.
 
-            model, images = ticket.build(), numpy.zeros((5, 32, 32, 3), numpy.uint8)
+            model, images = sltpack.build(ticket), numpy.zeros((5, 32, 32, 3), numpy.uint8)
             scores = model(torch.from_numpy(ticket.preprocess(images)))
 
         Args:
@@ -405,22 +406,25 @@ class Ticket:
         size = (shape[1], shape[2]) if isinstance(shape, list) and len(shape) == 3 else None
         return preprocess(images, self.input, size)
 
-    def build(self, builder: str | None = None) -> nn.Module:
-        """Make the running model; torch is imported now and not before.
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The rows of its layers, in order: names, shape, thresholds and counts."""
+        return self.source.layers
 
-        Args:
-            builder: "package.module:function" where the model is not one of sltpack's; it has to be the one that the
-                ticket names.
-
-        Returns:
-            A plain torch module in evaluation mode with the effective weights.
+    def number_of(self, layer: int | str) -> int:
+        """Return the number of a layer, from 0, given that or its name.
 
         Raises:
-            SltpackError: as `sltpack.models.building.build`.
+            RequestError: there is no layer of that name.
         """
-        from ..models.building import build
-
-        return build(self, builder)
+        if not isinstance(layer, str):
+            return layer
+        names = [row.name for row in self.layers]
+        if layer not in names:
+            raise RequestError(
+                f"layer {layer}", expected=", ".join(names), found="none of that name", remedy="choose one of these"
+            )
+        return names.index(layer)
 
     def require_weights(self, where: object) -> None:
         """Require that planes, steps and values fit each other, and that every weight will be a finite number.

@@ -19,12 +19,12 @@ from sltpack.data.dataset import DataSet
 from sltpack.data.graphs.graph import whole_graph
 from sltpack.format.records import Ratios, Seeds
 from sltpack.inference.prediction import predict
-from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
+from sltpack.searching.methods.edge_popup import EdgePopup
 from sltpack.searching.methods.weight_training import WeightTraining
 from sltpack.searching.presets import of_recipe
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import Method, make_stepper
-from sltpack.source.network import make_source, searched_kept
+from sltpack.source.network import make_source
 
 Pairs = Callable[..., None]
 write = runpy.run_path(str(Path(__file__).parents[1] / "generated_graph.py"))["write"]
@@ -51,7 +51,7 @@ def epochs(graph: DataSet, sparsity: float, ratios: Ratios | None) -> Callable[[
     else:
         source = make_source(spec, models.shapes(spec), "ku", "none", Seeds(0, 0), ratios)
         settings = Settings(sparsity=sparsity, **of_recipe("paper", "graph", {"precision": "float32"}))
-        method = EdgePopup(model, source, searched_kept(source, sparsity), first_scores(source, 0))
+        method = EdgePopup(model, source, Settings(sparsity=sparsity, epochs=1), torch.device("cpu"))
     stepper = make_stepper(model, method, settings)
     training, validation = graph.of_training(0)
 

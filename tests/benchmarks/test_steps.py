@@ -20,11 +20,11 @@ from sltpack.data.images.in_memory import Images
 from sltpack.format.records import Ratios, Seeds
 from sltpack.inference.devices import choose_device, multiplies_bfloat16
 from sltpack.models.layers import channels_last
-from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
+from sltpack.searching.methods.edge_popup import EdgePopup
 from sltpack.searching.methods.weight_training import WeightTraining
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import Method, make_stepper
-from sltpack.source.network import make_source, searched_kept
+from sltpack.source.network import make_source
 from sltpack.source.ratios import place
 
 Pairs = Callable[..., None]
@@ -61,7 +61,7 @@ def steps(
     else:
         source = make_source(spec, models.shapes(spec), "skc", "layer", Seeds(0, 0), ratios)
         settings = Settings(sparsity=0.5, epochs=1, precision=precision)
-        method = EdgePopup(channels_last(model), source, searched_kept(source, 0.5), first_scores(source, 0).to(DEVICE))
+        method = EdgePopup(channels_last(model), source, Settings(sparsity=0.5, epochs=1), DEVICE)
     network = torch.compile(model) if compiled else model
     stepper, several = make_stepper(network, method, settings), batches()  # type: ignore[arg-type]
 

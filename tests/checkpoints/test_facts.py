@@ -20,7 +20,7 @@ from sltpack.data.dataset import DataSet
 from sltpack.data.sources import GRAPH_INPUT
 from sltpack.errors import MismatchError
 from sltpack.format.records import ImageInput, Result
-from sltpack.models.building import build
+from sltpack.inference.network import build
 from sltpack.models.generated import predict_generated
 from sltpack_cli.main import cli
 

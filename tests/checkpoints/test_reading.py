@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from sltpack import save
+from sltpack import models, save
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.checkpoints.records import FORMAT, Checkpoint
 from sltpack.errors import FormatError, LimitError, OutputError, RequestError, SltpackError
-from sltpack.format.records import Source
+from sltpack.format.records import Source, source_parts
+from sltpack.searching.methods.edge_popup import EdgePopup
+from sltpack.searching.run import state_of
 from sltpack.searching.run_folder import BEST
+from sltpack.searching.settings import Settings
 
 PLAIN = ": expected a checkpoint of tensors and plain values, found "
 KINDS = "the file is damaged, made to do harm, or of a kind that sltpack does not read"
@@ -47,7 +51,8 @@ def test_round_trip(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
     run[1].save(path)
     copy = checkpoint_reader.load(path)
     assert torch.equal(copy.scores, run[1].scores)
-    for name in ("source", "kept", "threshold", "settings", "metrics"):
+    assert torch.equal(copy.planes["kept"], run[1].planes["kept"])
+    for name in ("source", "kept", "settings", "metrics"):
         assert getattr(copy, name) == getattr(run[1], name)
 
 
@@ -57,7 +62,7 @@ def test_the_ticket_keeps_the_largest_scores(run: tuple[Path, Checkpoint]) -> No
     bits = np.concatenate([ticket.supermask_bits(index) for index in range(len(ticket.source.layers))])
     sizes = found.scores.abs().numpy()
     assert bits.sum() == found.kept
-    assert sizes[bits].min() == found.threshold > sizes[~bits].max()
+    assert sizes[bits].min() > sizes[~bits].max()
     assert ticket.source.sparsity == pytest.approx(0.5, abs=1e-4)
     assert ticket.about == {
         "data": "digits",
@@ -71,7 +76,7 @@ def test_half_buffers(small_source: Callable[..., Source]) -> None:
     source = small_source(model="resnet18")
     scores = torch.arange(source.searched, dtype=torch.float32)
     buffers = {"norm.running_mean": torch.tensor([0.1, 2.0])}
-    found = Checkpoint(source, 5, scores, 0.0, buffers, {}, {})
+    found = Checkpoint(source, scores, {"kept": scores < 5}, buffers, {}, {})
     assert found.ticket().buffers["norm.running_mean"].dtype == np.float32
     half = found.ticket("f16").buffers["norm.running_mean"]
     assert half.dtype == np.float16
@@ -130,6 +135,9 @@ def test_another_tools_checkpoint(tmp_path: Path) -> None:
 def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
     searched = len(values["scores"])
     expected = f"float32 [{searched}], one for each searched weight"
+    bits = f"uint8 [{-(-searched // 8)}], a bit for each of {searched} searched weights"
+    assert searched % 8  # so that some bits of the last byte are none
+    old = {"version": 3, "kept": 5, "by_layer": False}
     made = "; make one with sltpack search or train"
     for change, message in (
         ({"scores": None}, f": scores: expected {expected}, found none{made}"),
@@ -141,7 +149,6 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
         ({"memory": {"m": [0.0]}}, f": memory m: expected {expected}, found list{made}"),
         ({"memory": None}, f": memory: expected tensors by name, found none{made}"),
         ({"memory": {0: torch.zeros(searched)}}, f": memory: expected tensors by name, found dict{made}"),
-        ({"version": 2, "momentum": [0.0]}, f": memory momentum_buffer: expected {expected}, found list{made}"),
         (
             {"scores": torch.full((searched,), torch.nan)},
             ": scores: expected finite numbers, found others; run it again at a lower rate",
@@ -150,8 +157,17 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
             {"scores": torch.zeros(searched).to_sparse()},
             f"{PLAIN}a pickle that names code to run, torch._utils._rebuild_sparse_tensor; none of it was run{made}",
         ),
-        ({"kept": searched + 1}, f": kept: expected an integer in 0..{searched}, found {searched + 1}{made}"),
-        ({"kept": 1.5}, f": kept: expected an integer in 0..{searched}, found 1.5{made}"),
+        ({"bits": None}, f": bits: expected those of the plane kept, found none{made}"),
+        ({"bits": {"kept": 1, "sign": 1}}, f": bits: expected those of the plane kept, found dict{made}"),
+        ({"bits": {"kept": torch.zeros(3)}}, f": plane kept: expected {bits}, found float32 [3]{made}"),
+        ({"bits": {"kept": torch.zeros(3).byte()}}, f": plane kept: expected {bits}, found uint8 [3]{made}"),
+        (
+            {"bits": {"kept": torch.full_like(values["bits"]["kept"], 255)}},
+            f": plane kept: expected {bits}, found uint8 [{-(-searched // 8)}]{made}",
+        ),
+        ({**old, "kept": searched + 1}, f": kept: expected an integer in 0..{searched}, found {searched + 1}{made}"),
+        ({**old, "kept": 1.5}, f": kept: expected an integer in 0..{searched}, found 1.5{made}"),
+        ({**old, "by_layer": 1}, f": by_layer: expected true or false, found 1{made}"),
         ({"buffers": 5}, f": buffers: expected tensors by name, found int{made}"),
         ({"buffers": {"x": 1}}, f": buffers: expected finite float32 tensors by name, found 'x': int{made}"),
         (
@@ -170,7 +186,6 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
             {"metrics": {"epoch": 0, "history": [], "test_accuracy": [1]}},
             f": metrics: expected test_accuracy, a number from 0 to 1, found [1]{made}",
         ),
-        ({"threshold": "high"}, f": threshold: expected a number, found 'high'{made}"),
         (
             {"metrics": None},
             f": settings and metrics: expected values by name, with a history of numbers by name, found others{made}",
@@ -190,11 +205,11 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
         ),
         (
             {"version": torch.ones(2)},
-            ": expected version 1, 2 or 3 of the checkpoint, found version tensor([1., 1.]); use the sltpack that wrote it",
+            ": expected version 3 or 4 of the checkpoint, found version tensor([1., 1.]); use the sltpack that wrote it",
         ),
         (
-            {"version": 4},
-            ": expected version 1, 2 or 3 of the checkpoint, found version 4; use the sltpack that wrote it",
+            {"version": 5},
+            ": expected version 3 or 4 of the checkpoint, found version 5; use the sltpack that wrote it",
         ),
         (
             {"init": "magic"},
@@ -304,7 +319,6 @@ def test_a_small_file_that_would_take_much_memory(run: tuple[Path, Checkpoint], 
             {"settings": {5: 1}},
             ": settings: expected texts as names, found 5; make one with sltpack search or train",
         ),
-        ({"by_layer": 1}, ": by_layer: expected true or false, found 1; make one with sltpack search or train"),
     ],
 )
 def test_values_that_would_fail_later(
@@ -313,13 +327,25 @@ def test_values_that_would_fail_later(
     assert refusal(tmp_path, {**values, **change}) == message
 
 
-def test_a_checkpoint_of_version_1_is_read(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_layer", [False, True])
+def test_a_checkpoint_of_version_3_gives_the_same_ticket(
+    small_source: Callable[..., Source], run: tuple[Path, Checkpoint], tmp_path: Path, by_layer: bool
+) -> None:
+    source = small_source()
+    method = EdgePopup(
+        models.build(source.model),
+        source,
+        Settings(sparsity=0.5, epochs=1, threshold="layer" if by_layer else "global"),
+        torch.device("cpu"),
+    )
+    planes = method.planes()
     values = torch.load(run[0] / BEST, weights_only=True)
-    values.pop("by_layer")
-    torch.save({**values, "version": 1}, tmp_path / "old.pt")
+    del values["bits"]
+    own = {"version": 3, "scores": method.scores.detach(), "kept": method.wanted, "by_layer": by_layer}
+    torch.save({**values, **source_parts(source), **own}, tmp_path / "old.pt")
     old = checkpoint_reader.load(tmp_path / "old.pt")
-    assert torch.equal(old.scores, run[1].scores)
-    assert not old.by_layer
+    assert torch.equal(old.planes["kept"], planes["kept"])
+    assert old.ticket().weights_sha256 == state_of(method, nn.Module(), {}, {}, {}).ticket().weights_sha256
 
 
 def test_no_bit_flips_unnoticed(run: tuple[Path, Checkpoint], tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sltpack.data.dataset import DataSet
 from sltpack.data.images.in_memory import Normaliser
 from sltpack.errors import FormatError
 from sltpack.format import container
+from sltpack.inference.network import build
 from sltpack.searching.run_folder import BEST
 from sltpack_cli.main import cli
 
@@ -172,7 +173,7 @@ def test_unpacked_weights_are_ready_for_load_state_dict(packed: Path, tmp_path: 
     model = models.build(ticket.source.model)
     model.load_state_dict(torch.load(path, weights_only=True))
     images = digits.test.normalise(digits.test.pixels[:20])
-    assert torch.equal(model.eval()(images).argmax(1), ticket.build()(images).argmax(1))
+    assert torch.equal(model.eval()(images).argmax(1), build(ticket)(images).argmax(1))
 
 
 def test_verify(packed: Path) -> None:
@@ -264,7 +265,7 @@ def test_images_by_name(packed: Path, tmp_path: Path, digits: DataSet, monkeypat
         paths.append(tmp_path / f"{index}.png")
         Image.fromarray(digits.test.pixels[index, :, :, 0].numpy()).save(paths[-1])
     images = digits.test.normalise(digits.test.pixels[:3])
-    expected = load(packed).build()(images).softmax(1)
+    expected = build(load(packed))(images).softmax(1)
     ranked = json.loads(sltpack("infer", packed, "--image", *paths, "--json").stdout)
     for shares, entry, path in zip(expected, ranked, paths, strict=True):
         assert entry["file"] == str(path)

@@ -76,7 +76,8 @@ def test_presets(
     assert source.kept == source.size - round(sparsity * source.size)
     assert source.pruned == round(prune * source.size)
     assert source.locked == round(lock * source.size)
-    assert checkpoint_reader.load(tmp_path / "run" / BEST).by_layer == (preset == "edge-popup")
+    settings = checkpoint_reader.load(tmp_path / "run" / BEST).settings
+    assert (settings["threshold"] == "layer") == (preset == "edge-popup")
 
 
 def test_random_supermasks_are_each_other_and_the_best_is_kept(tmp_path: Path) -> None:

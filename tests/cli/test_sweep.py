@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +24,7 @@ from sltpack.checkpoints.records import Checkpoint, TrainedNetwork
 from sltpack.format import container
 from sltpack.searching.run_folder import BEST, LAST, METRICS
 from sltpack.sweep.executors import local as executors
+from sltpack.sweep.executors import worker
 from sltpack.sweep.executors.local import Outcome, Task
 from sltpack.sweep.plan import bundled as plans
 from sltpack_cli import sweep as command
@@ -71,9 +70,7 @@ class Inline(executors.Local):
             Inline.begun.append(task.point.name)
             fault = None
             try:
-                for words in task.commands():
-                    with redirect_stdout(io.StringIO()):
-                        cli.main(words, prog_name="sltpack", standalone_mode=False)
+                worker.run(task.request, task.folder)
             except Exception as error:
                 fault = str(error)
             yield Outcome(task, fault)
@@ -321,12 +318,13 @@ def test_the_home_folder_in_a_plan(plan: Callable[..., Path], tmp_path: Path, mo
 def test_the_plans_of_the_package_say_what_their_commands_take(name: str) -> None:
     from sltpack.sweep.plan.files import read
     from sltpack.sweep.plan.points import points_of
+    from sltpack.sweep.plan.requests import request_of
 
     found = read(name, command._commands())
     points = points_of(found)
     assert found.about
-    requests = [command._request(name, point) for point in points]
-    assert name.endswith("-small") == all(request.data_name in ("digits", "digits-graph") for request in requests)
+    requests = [request_of(point) for point in points]
+    assert name.endswith("-small") == all(request.data in ("digits", "digits-graph") for request in requests)
     assert len(points) <= (60 if name.endswith("-small") else 500)
 
 

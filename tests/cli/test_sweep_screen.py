@@ -14,6 +14,7 @@ import click
 import pytest
 from rich.console import Console
 
+from sltpack.searching.request import SearchRequest
 from sltpack.searching.run_folder import LAST, METRICS
 from sltpack.sweep.executors import local as executors
 from sltpack.sweep.executors.local import Outcome, Task
@@ -22,6 +23,8 @@ from sltpack_cli.main import cli
 from sltpack_cli.output_sweep import _Board
 
 PLAN = 'fixed = { model = "conv2", width = 0.125, data = "digits", device = "cpu" }\naxes = { seed = [0, 1] }\n'
+
+REQUEST = SearchRequest.of("conv2", "digits")
 
 
 class Screen:
@@ -90,7 +93,7 @@ def test_a_narrow_terminal_cuts_names_and_no_numbers(columns: int, tmp_path: Pat
     names = [f"prune=0.25,lock=0.25,sparsity=0.5,seed={seed}" for seed in (10, 11)]
     board = _Board(dict.fromkeys([*names, "done"], 100), ["done"], screen)
     for name in names:
-        board.begin(Task(Point(name, "search", {}, {}), tmp_path))
+        board.begin(Task(Point(name, "search", {}, {}), REQUEST, tmp_path))
     with screen.capture() as drawn:
         screen.print(board.drawn())
     titles, *rows, last = drawn.get().splitlines()
@@ -109,7 +112,9 @@ def test_the_time_left_is_that_of_the_epochs_to_come(tmp_path: Path, monkeypatch
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     screen = Console(width=80)
     board = _Board(dict.fromkeys(("done", "went on", "new", "broken", "waits"), 10), ["done"], screen)
-    tasks = {name: Task(Point(name, "search", {}, {}), tmp_path / name) for name in ("went on", "new", "broken")}
+    tasks = {
+        name: Task(Point(name, "search", {}, {}), REQUEST, tmp_path / name) for name in ("went on", "new", "broken")
+    }
 
     def epochs(name: str, count: int) -> None:
         (tmp_path / name).mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ from sltpack.errors import RequestError
 from sltpack.export.onnx_graph import onnx_model
 from sltpack.export.targets import Options, export
 from sltpack.format.records import ImageInput, Ratios, Seeds
-from sltpack.models.building import build
+from sltpack.models.building import build_ticket as build
 from sltpack.source.network import make_source
 from sltpack.tickets.storage import load
 from sltpack.tickets.ticket import Ticket

@@ -17,6 +17,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+import sltpack
 from sltpack import load, save
 from sltpack.checkpoints.facts import facts_of_ticket
 from sltpack.checkpoints.records import Checkpoint
@@ -26,10 +27,9 @@ from sltpack.data.images.in_memory import Normaliser
 from sltpack.data.sources import GRAPH_INPUT
 from sltpack.errors import DataError, FormatError, MismatchError, RequestError, one_line
 from sltpack.format.records import GraphInput, ImageInput, ModelSpec, Source
-from sltpack.inference.network import Network, classify_files
+from sltpack.inference.network import Network, build, classify_files
 from sltpack.inference.prediction import accuracy, predict
 from sltpack.inference.scoring import score_on
-from sltpack.models.building import build
 from sltpack.tickets.ticket import Ticket
 from sltpack_cli.main import cli
 
@@ -62,7 +62,7 @@ def ticket(run: tuple[Path, Checkpoint]) -> Ticket:
 
 
 def test_the_model_is_plain_and_ready_to_run(ticket: Ticket) -> None:
-    model = ticket.build()
+    model = sltpack.build(ticket)
     assert type(model) is torch.nn.Sequential
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
@@ -81,11 +81,11 @@ def test_buffers_reach_the_model(small_source: Callable[..., Source]) -> None:
     own = {name: torch.rand_like(values) for name, values in buffers(models.build(source.model)).items()}
     own["norm.running_mean"] = mean
     found = Checkpoint(source, 100, torch.rand(source.searched), 0.0, own, {}, {})
-    state = found.ticket().build().state_dict()
+    state = sltpack.build(found.ticket()).state_dict()
     assert all(torch.equal(state[name], values) for name, values in own.items())
     missing = {name: values for name, values in own.items() if name != "norm.running_var"}
     with pytest.raises(MismatchError) as caught:
-        replace(found, buffers=missing).ticket().build()
+        sltpack.build(replace(found, buffers=missing).ticket())
     assert str(caught.value) == one_line(
         f"ticket: expected the buffers of model resnet18: {', '.join(own)}, found {', '.join(missing)}; use the model that "
         "the ticket was searched with"
@@ -94,7 +94,7 @@ def test_buffers_reach_the_model(small_source: Callable[..., Source]) -> None:
 
 def test_weights_that_are_not_the_tickets(ticket: Ticket) -> None:
     with pytest.raises(FormatError) as caught:
-        replace(ticket, weights_sha256="0" * 64).build()
+        sltpack.build(replace(ticket, weights_sha256="0" * 64))
     assert str(caught.value) == (
         f"ticket: expected weights with the SHA-256 {'0' * 16}..., found {ticket.weights_sha256[:16]}...; the file was not "
         "made by a correct writer, or this machine computes wrongly"
@@ -142,8 +142,8 @@ def test_a_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert scored.exit_code == 0, scored.output
     assert (tmp_path / "ran").exists()
     with pytest.raises(RequestError):
-        load("own.slt").build()
-    own_model = load("own.slt").build("own_model:net")
+        sltpack.build(load("own.slt"))
+    own_model = sltpack.build(load("own.slt"), "own_model:net")
     assert torch.equal(own_model.get_buffer("mask"), torch.ones(8, 8))
     assert torch.equal(own_model.get_buffer("order"), torch.arange(8).flip(0))
     searched = torch.load("run/ckpt.pt", weights_only=True)["metrics"]["test_accuracy"]
@@ -176,7 +176,7 @@ def test_scoring_counts_what_predict_says(ticket: Ticket, digits: DataSet, tmp_p
     path = tmp_path / "t.slt"
     save(ticket, path)
     result = score_on(path, "digits", batch_size=7)
-    classes = predict(ticket.build(), digits.test)
+    classes = predict(sltpack.build(ticket), digits.test)
     assert torch.equal(result.classes, classes)
     assert result.accuracy == accuracy(classes, digits.test.labels) == result.right / result.count
     assert result.peak_memory is None or result.peak_memory > 10**7

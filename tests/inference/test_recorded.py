@@ -15,7 +15,7 @@ from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet
 from sltpack.errors import MismatchError
 from sltpack.format.records import GraphInput, ImageInput, Result
-from sltpack.inference.network import Network, open_network
+from sltpack.inference.network import Network, build, open_network
 from sltpack.inference.prediction import predict
 from sltpack.inference.recorded import compare, recorded_name, require_input
 from sltpack.inference.scoring import Result as ScoreResult
@@ -35,8 +35,8 @@ def test_the_files_input_is_used_and_not_the_datas(ticket: Ticket, digits: DataS
     changed = replace(ticket, input=other, outputs=())
     save(changed, tmp_path / "t.slt")
     found = score_on(tmp_path / "t.slt", "digits").classes
-    assert torch.equal(found, ticket.build()(changed.preprocess(digits.test.pixels)).argmax(1))  # type: ignore[attr-defined]
-    assert not torch.equal(found, predict(ticket.build(), digits.test))
+    assert torch.equal(found, build(ticket)(changed.preprocess(digits.test.pixels)).argmax(1))  # type: ignore[attr-defined]
+    assert not torch.equal(found, predict(build(ticket), digits.test))
 
 
 def test_pictures_fed_by_preprocess_are_classified_as_infer_does(
@@ -45,7 +45,7 @@ def test_pictures_fed_by_preprocess_are_classified_as_infer_does(
     save(ticket, tmp_path / "t.slt")
     found = score_on(tmp_path / "t.slt", "digits").classes
     pixels = digits.test.pixels.numpy()  # type: ignore[attr-defined]
-    assert torch.equal(found, ticket.build()(torch.from_numpy(ticket.preprocess(pixels))).argmax(1))
+    assert torch.equal(found, build(ticket)(torch.from_numpy(ticket.preprocess(pixels))).argmax(1))
 
 
 def test_a_file_that_does_not_say_how_it_is_fed(ticket: Ticket, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import runpy
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,16 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
+import sltpack
 from sltpack import data, load, save
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.data.graphs.graph import LabelledNodes, whole_graph
 from sltpack.errors import DataError, MismatchError, RequestError, SltpackError
-from sltpack.inference.network import classify_files
+from sltpack.inference.network import build, classify_files
 from sltpack.inference.prediction import predict
 from sltpack.inference.scoring import score_on
-from sltpack.models.building import build
 from sltpack.searching import runner as loops
 from sltpack.searching.presets import of_recipe
-from sltpack.searching.request import search_on, train_on
 from sltpack.searching.run_folder import BEST, LAST, METRICS
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.stopping import Stopped
@@ -48,7 +48,9 @@ def found(arxiv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished search."""
     folder = tmp_path_factory.mktemp("run")
     settings = Settings(sparsity=0.5, precision="float32", **GRAPH)
-    search_on("gin", "ogbn-arxiv", folder, settings, freeze=0.5, init="ku", width=0.125, data_dir=arxiv)
+    sltpack.search(
+        "gin", "ogbn-arxiv", folder=folder, **asdict(settings), freeze=0.5, init="ku", width=0.125, data_dir=arxiv
+    )
     save(checkpoint_reader.load(folder / BEST).ticket(), folder / "model.slt")
     return folder
 
@@ -78,7 +80,9 @@ def test_a_step_an_epoch_and_all_of_the_graph_in_it(found: Path) -> None:
 def test_it_learns(found: Path, arxiv: Path) -> None:
     best = checkpoint_reader.load(found / BEST)
     assert best.metrics["test_accuracy"] > 0.6  # a tenth of the labels is chance, and a node alone tells little
-    trained = train_on("gin", "ogbn-arxiv", found / "trained", TrainingSettings(**GRAPH), width=0.125, data_dir=arxiv)
+    trained = sltpack.train(
+        "gin", "ogbn-arxiv", folder=found / "trained", **asdict(TrainingSettings(**GRAPH)), width=0.125, data_dir=arxiv
+    )
     assert trained.metrics["test_accuracy"] > 0.6
 
 
@@ -109,9 +113,9 @@ def test_a_killed_search_goes_on_with_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(loops, "_epoch", killed)
         with pytest.raises(KilledError):
-            search_on("gin", "ogbn-arxiv", tmp_path, settings, **arguments)
+            sltpack.search("gin", "ogbn-arxiv", folder=tmp_path, **asdict(settings), **arguments)
     assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 16  # written after every eighth step
-    search_on("gin", "ogbn-arxiv", tmp_path, settings, **arguments, resume=True)
+    sltpack.search("gin", "ogbn-arxiv", folder=tmp_path, **asdict(settings), **arguments, resume=True)
     for name in (BEST, LAST):
         ours, theirs = (checkpoint_reader.load(folder / name) for folder in (tmp_path, found))
         assert torch.equal(ours.scores, theirs.scores)
@@ -125,7 +129,7 @@ def test_ctrl_c_keeps_a_better_ticket_that_was_not_yet_written(
     monkeypatch.setattr(loops, "_epoch", stopping(5, KeyboardInterrupt))
     settings = Settings(sparsity=0.5, **GRAPH)
     with pytest.raises(Stopped, match="stopped by Ctrl-C after 5 of 40 epochs"):
-        search_on("gin", "ogbn-arxiv", tmp_path, settings, width=0.125, data_dir=arxiv)
+        sltpack.search("gin", "ogbn-arxiv", folder=tmp_path, **asdict(settings), width=0.125, data_dir=arxiv)
     best = checkpoint_reader.load(tmp_path / BEST).metrics
     assert best["epoch"] > 0
     assert best["validation_accuracy"] == max(entry["validation_accuracy"] for entry in best["history"])
@@ -154,15 +158,15 @@ def test_a_best_ticket_outlives_a_kill_and_another_stop(
     for number, folder in ((0, tmp_path / "begun"), (6, tmp_path / "run")):
         with monkeypatch.context() as patched, pytest.raises(Stopped):
             patched.setattr(loops, "_epoch", stopping(number, KeyboardInterrupt))
-            search_on("gin", "ogbn-arxiv", folder, settings, **arguments)
+            sltpack.search("gin", "ogbn-arxiv", folder=folder, **asdict(settings), **arguments)
     # As a kill leaves it that comes between the writing of the best state and of the last one.
     shutil.copy(tmp_path / "begun" / LAST, tmp_path / "run" / LAST)
     reached = checkpoint_reader.load(tmp_path / "run" / BEST).metrics["validation_accuracy"]
     with monkeypatch.context() as patched, pytest.raises(SltpackError):
         patched.setattr(loops, "_epoch", stopping(stop, error))
-        search_on("gin", "ogbn-arxiv", tmp_path / "run", settings, **arguments, resume=True)
+        sltpack.search("gin", "ogbn-arxiv", folder=tmp_path / "run", **asdict(settings), **arguments, resume=True)
     assert checkpoint_reader.load(tmp_path / "run" / BEST).metrics["validation_accuracy"] == reached
-    search_on("gin", "ogbn-arxiv", tmp_path / "run", settings, **arguments, resume=True)
+    sltpack.search("gin", "ogbn-arxiv", folder=tmp_path / "run", **asdict(settings), **arguments, resume=True)
     for name in (BEST, LAST):
         ours, theirs = (checkpoint_reader.load(folder / name) for folder in (tmp_path / "run", found))
         assert torch.equal(ours.scores, theirs.scores)
@@ -172,10 +176,10 @@ def test_a_best_ticket_outlives_a_kill_and_another_stop(
 def test_another_validation_part_is_another_run(tmp_path: Path) -> None:
     name = own_graph(tmp_path)
     settings = Settings(sparsity=0.5, **{**GRAPH, "epochs": 2})
-    search_on("gin", name, tmp_path / "run", settings, width=0.05)
+    sltpack.search("gin", name, folder=tmp_path / "run", **asdict(settings), width=0.05)
     own_graph(tmp_path, shift=4)
     with pytest.raises(RequestError) as caught:
-        search_on("gin", name, tmp_path / "run", settings, width=0.05, resume=True)
+        sltpack.search("gin", name, folder=tmp_path / "run", **asdict(settings), width=0.05, resume=True)
     assert str(caught.value) == (
         f"{tmp_path / 'run' / LAST}: expected the validation data that the run began with, found others; "
         "put the data back as they were, or choose another folder"
@@ -217,7 +221,9 @@ def test_a_row_for_each_node(found: Path, arxiv: Path, tmp_path: Path) -> None:
 
 def test_nodes_in_no_part_have_a_row_too(tmp_path: Path) -> None:
     name = own_graph(tmp_path)
-    search_on("gin", name, tmp_path / "run", Settings(sparsity=0.5, **{**GRAPH, "epochs": 2}), width=0.05)
+    sltpack.search(
+        "gin", name, folder=tmp_path / "run", **asdict(Settings(sparsity=0.5, **{**GRAPH, "epochs": 2})), width=0.05
+    )
     score_on(tmp_path / "run" / BEST, name, predictions=tmp_path / "out.csv")
     with open(tmp_path / "out.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -288,5 +294,7 @@ def test_what_does_not_fit(found: Path, arxiv: Path, tmp_path: Path) -> None:
         ),
     ):
         with pytest.raises(RequestError) as wrong:
-            search_on(model, name, tmp_path / "run", Settings(sparsity=0.5, epochs=1), data_dir=arxiv)
+            sltpack.search(
+                model, name, folder=tmp_path / "run", **asdict(Settings(sparsity=0.5, epochs=1)), data_dir=arxiv
+            )
         assert str(wrong.value) == message

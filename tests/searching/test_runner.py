@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+import sltpack
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet, split
@@ -24,14 +25,13 @@ from sltpack.data.images.in_memory import Images
 from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
 from sltpack.files import temporary_prefix
 from sltpack.format.records import Source
+from sltpack.inference.network import build
 from sltpack.inference.prediction import accuracy, predict
 from sltpack.locks import LOCK
-from sltpack.models.building import build
 from sltpack.models.layers import forget_statistics
 from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
-from sltpack.searching.methods.edge_popup import first_scores
-from sltpack.searching.request import search_on, train_on
+from sltpack.searching.methods.search_method import kaiming_normal
 from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 from sltpack.searching.runner import search
 from sltpack.searching.settings import Settings, TrainingSettings
@@ -60,7 +60,9 @@ def stopping_after(calls: int) -> Callable[..., torch.Tensor]:
 @pytest.mark.parametrize(("init", "precision"), [("skc", "float32"), ("ku", "float32"), ("skc", "bfloat16")])
 def test_a_search_finds_what_chance_does_not(tmp_path: Path, init: str, precision: str) -> None:
     settings = Settings(sparsity=0.5, epochs=4, batch_size=32, precision=precision)
-    found = search_on("conv2", "digits", tmp_path / "run", settings, freeze=0.5, init=init, width=0.25)
+    found = sltpack.search(
+        "conv2", "digits", folder=tmp_path / "run", **asdict(settings), freeze=0.5, init=init, width=0.25
+    )
     assert found.metrics["test_accuracy"] > 0.5
     history = found.metrics["history"]
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
@@ -275,8 +277,8 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
     with pytest.raises(Stopped):
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     begun = checkpoint_reader.load(tmp_path / BEST)
-    assert not torch.equal(begun.scores, first_scores(small_source(), SETTINGS.seed))
-    assert torch.equal(checkpoint_reader.load(tmp_path / LAST).scores, first_scores(small_source(), SETTINGS.seed))
+    assert not torch.equal(begun.scores, kaiming_normal(small_source(), SETTINGS.seed))
+    assert torch.equal(checkpoint_reader.load(tmp_path / LAST).scores, kaiming_normal(small_source(), SETTINGS.seed))
 
 
 def test_a_kill_between_the_first_two_checkpoints(
@@ -515,7 +517,7 @@ def test_builders_that_give_no_usable_model(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        search_on(f"{name}:build", "digits", tmp_path / "run", SETTINGS)
+        sltpack.search(f"{name}:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
     assert str(caught.value) == (
         f"model {name}:build: expected a builder that makes the same finite model each time, found {found}; mend the builder"
     )
@@ -529,7 +531,7 @@ def test_layers_that_a_file_could_not_name(tmp_path: Path, monkeypatch: pytest.M
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RequestError) as caught:
-        search_on("spaced_model:build", "digits", tmp_path / "run", SETTINGS)
+        sltpack.search("spaced_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
     assert str(caught.value) == (
         "layer the last: expected a name of 1 to 256 characters without spaces, found 'the last'; rename the layer in the "
         "model"
@@ -590,7 +592,7 @@ def test_settings_out_of_range(change: dict[str, Any], message: str) -> None:
 )
 def test_calls_from_python_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        search_on("conv2", "digits", str(tmp_path / "run"), SETTINGS, **options)
+        sltpack.search("conv2", "digits", folder=str(tmp_path / "run"), **asdict(SETTINGS), **options)
     assert str(caught.value) == message
     assert not (tmp_path / "run").exists()
 
@@ -650,14 +652,14 @@ def partial_model(folder: Path, monkeypatch: pytest.MonkeyPatch, forward: str, t
         (f"with torch.no_grad(): {WHOLE_FORWARD}", "first (Linear), last (Linear)"),
     ],
 )
-@pytest.mark.parametrize("call", [search_on, train_on])
+@pytest.mark.parametrize("call", [sltpack.search, sltpack.train])
 def test_a_layer_that_no_gradient_reaches_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Any, forward: str, missing: str
 ) -> None:
-    settings = SETTINGS if call is search_on else TrainingSettings(epochs=1, batch_size=64, precision="float32")
+    settings = SETTINGS if call is sltpack.search else TrainingSettings(epochs=1, batch_size=64, precision="float32")
     model = partial_model(tmp_path, monkeypatch, forward)
     with pytest.raises(RequestError) as caught:
-        call(model, "digits", tmp_path / "run", settings)
+        call(model, "digits", folder=tmp_path / "run", **asdict(settings))
     assert str(caught.value) == (
         "model Partial: expected a loss whose gradient reaches every Conv2d and Linear layer in the first step, found none at "
         f"{missing}; use each layer in the forward pass, without torch.no_grad() or detach(), or leave it out"
@@ -667,7 +669,7 @@ def test_a_layer_that_no_gradient_reaches_is_refused(
 
 def test_random_supermasks_need_no_gradient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = partial_model(tmp_path, monkeypatch, f"with torch.no_grad(): {WHOLE_FORWARD}")
-    search_on(model, "digits", tmp_path / "run", replace(SETTINGS, method="random"))
+    sltpack.search(model, "digits", folder=tmp_path / "run", **asdict(replace(SETTINGS, method="random")))
 
 
 def test_weights_that_were_built_not_to_be_trained_are_searched(
@@ -677,9 +679,9 @@ def test_weights_that_were_built_not_to_be_trained_are_searched(
     found = []
     for trained in (True, False):
         model = partial_model(tmp_path, monkeypatch, WHOLE_FORWARD, trained)
-        found.append(search_on(model, "digits", tmp_path / f"{trained}", SETTINGS))
+        found.append(sltpack.search(model, "digits", folder=tmp_path / f"{trained}", **asdict(SETTINGS)))
     assert torch.equal(found[0].scores, found[1].scores)
-    assert not torch.equal(found[1].scores, first_scores(found[1].source, 0))
+    assert not torch.equal(found[1].scores, kaiming_normal(found[1].source, 0))
 
 
 def test_a_batch_too_small_for_random_supermasks_too(

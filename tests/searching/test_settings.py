@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import sltpack
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet, split
 from sltpack.errors import RequestError
 from sltpack.format.records import Source
-from sltpack.searching.methods.edge_popup import first_scores
-from sltpack.searching.request import search_on
+from sltpack.searching.methods.search_method import kaiming_normal
 from sltpack.searching.runner import search
 from sltpack.searching.settings import Settings, TrainingSettings
 
@@ -36,11 +36,11 @@ def test_the_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"warmup": 1}, "--warmup: expected a number of epochs below --epochs, found 1; choose another"),
-        ({"method": "luck"}, "--method: expected edge-popup or random, found luck; choose another"),
-        ({"threshold": "none"}, "--threshold: expected global or layer, found none; choose another"),
-        ({"score_seed": -1}, "--score-seed: expected an integer in 0..2^64 - 1, found -1; choose another"),
-        ({"order_seed": 2**64}, f"--order-seed: expected an integer in 0..2^64 - 1, found {2**64}; choose another"),
+        ({"warmup": 1}, "warmup: expected a number of epochs below `epochs`, found 1; choose another"),
+        ({"method": "luck"}, "method: expected edge-popup or random, found luck; choose another"),
+        ({"threshold": "none"}, "threshold: expected global or layer, found none; choose another"),
+        ({"score_seed": -1}, "score_seed: expected an integer in 0..2^64 - 1, found -1; choose another"),
+        ({"order_seed": 2**64}, f"order_seed: expected an integer in 0..2^64 - 1, found {2**64}; choose another"),
     ],
 )
 def test_settings_that_cannot_be(change: dict[str, Any], message: str) -> None:
@@ -79,13 +79,13 @@ def test_a_seed_changes_nothing_but_its_own(few_digits: DataSet, small_source: S
     assert torch.equal(
         split(few_digits.train, settings.seed_of("split"))[1].labels, split(few_digits.train, 5)[1].labels
     )
-    assert not torch.equal(first_scores(small_source(), 6), first_scores(small_source(), 5))
+    assert not torch.equal(kaiming_normal(small_source(), 6), kaiming_normal(small_source(), 5))
 
 
 def test_the_seeds_of_weights_and_freezing_come_from_the_one_of_all(tmp_path: Path) -> None:
     settings = replace(SETTINGS, seed=9)
     seeds = []
     for number, own in enumerate(({}, {"weight_seed": 1}, {"freeze_seed": 2})):
-        found = search_on("conv2", "digits", tmp_path / str(number), settings, width=0.125, **own)
+        found = sltpack.search("conv2", "digits", folder=tmp_path / str(number), **asdict(settings), width=0.125, **own)
         seeds.append((found.source.seeds.weights, found.source.seeds.freezing))
     assert seeds == [(9, 9), (1, 9), (9, 2)]

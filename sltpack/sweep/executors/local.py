@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...checkpoints.results import TICKET
 from ...errors import require_positive
-from ...searching.run_folder import BEST
+from ...searching.request import AnyRequest
 from ..plan.points import Point
 from .processes import LOOK_EVERY, THREADS, Process, stop
 
@@ -22,25 +21,17 @@ class Task:
 
     Attributes:
         point: the point.
+        request: what it is asked for.
         folder: where its files go.
     """
 
     point: Point
+    request: AnyRequest
     folder: Path
-
-    def commands(self) -> list[list[str]]:
-        """Gives the command lines of sltpack, one after the other, that make the run and pack what it finds."""
-        folder = str(self.folder)
-        # What a run would say goes into its log; the last line of its errors is why it failed.
-        run = [self.point.command, *self.point.words(), f"--output={folder}", "--resume", "--quiet"]
-        if self.point.command != "search":
-            return [run]
-        # The dashes keep a folder whose name begins with one from being read as an option.
-        return [run, ["pack", f"--output={self.folder / TICKET}", "--force", "--", str(self.folder / BEST)]]
 
     def told(self) -> dict[str, Any]:
         """Gives what the process of the run reads."""
-        return {"folder": str(self.folder), "commands": self.commands()}
+        return {"folder": str(self.folder), "request": self.request.to_json()}
 
 
 @dataclass(frozen=True)

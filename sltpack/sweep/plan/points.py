@@ -31,16 +31,6 @@ class Point:
     axes: Mapping[str, Value]
     options: Mapping[str, Value]
 
-    def words(self) -> list[str]:
-        """Gives its options as they stand on the command line."""
-        words = []
-        for option, value in self.options.items():
-            if value is True:
-                words.append(f"--{option}")
-            elif value is not False:
-                words.append(f"--{option}={value}")
-        return words
-
 
 def points_of(plan: Plan) -> tuple[Point, ...]:
     """Lists the points of a plan, grid after grid, the last axis of each changing fastest.

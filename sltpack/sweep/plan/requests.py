@@ -2,75 +2,66 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ... import data
+from ...checkpoints.records import Checkpoint, Kept, TrainedNetwork
 from ...data.dataset import DataSet
 from ...errors import RequestError
 from ...format import records as headers
 from ...searching.batches import AUTO
-from ...searching.origin import Origin, origin_of_search, origin_of_training
-from ...searching.request import noted
-from ...searching.settings import Settings, TrainingSettings
+from ...searching.options import options_of
+from ...searching.origin import Origin, origin_of
+from ...searching.performing import load_data, noted
+from ...searching.request import REQUESTS, AnyRequest, SearchRequest
 from ...source.network import searched_kept
 from .points import Point
 
-_OF_THE_PLACE = ("data_dir", "image_size", "workers", "device", "resume", "tensorboard")
-"""Arguments of `search_on` that say on what and where a run is made, not which network it begins with."""
-_DATA = ("data_dir", "image_size", "workers")
 
+def request_of(point: Point) -> AnyRequest:
+    """Settle the options of a point, as its command would.
 
-@dataclass(frozen=True)
-class Request:
-    """A point, settled as its command settles it.
-
-    Attributes:
+    Args:
         point: the point.
-        model: its model.
-        data_name: its data.
-        settings: `Settings` of a search, or `TrainingSettings` of weight training.
-        choices: the other arguments of `search_on` or `train_on`, by name.
+
+    Returns:
+        What its run is asked for.
+
+    Raises:
+        RequestError: an option is missing, or a value is out of its range.
     """
-
-    point: Point
-    model: str
-    data_name: str
-    settings: TrainingSettings
-    choices: Mapping[str, Any]
-
-    @property
-    def searches(self) -> bool:
-        """Whether a ticket is searched; otherwise weights are trained."""
-        return isinstance(self.settings, Settings)
+    kind = REQUESTS[point.command]
+    known = {option.flag or name.replace("_", "-"): name for name, option in options_of(kind).items()}
+    given: dict[str, Any] = {
+        name: os.environ.get(option.variable)
+        for name, option in options_of(kind).items()
+        if option.variable is not None
+    }
+    given |= {known.get(option, option): value for option, value in point.options.items()}
+    for option in ("model", "data"):
+        if option not in given:
+            raise RequestError("", expected=f"the option {option}", found="none", remedy="add it under [fixed]")
+    return kind.of(given.pop("model"), given.pop("data"), **given)
 
 
 class DataSets:
     """Data sets by what requests say of them, each read once."""
 
     def __init__(self) -> None:
-        self._read: dict[tuple[Any, ...], tuple[DataSet, dict[str, Any]]] = {}
+        self._read: dict[tuple[object, ...], DataSet] = {}
 
-    def of(self, request: Request) -> DataSet:
-        """Gives the data set of a request.
+    def of(self, request: AnyRequest) -> DataSet:
+        """Return the data set of a request.
 
         Raises:
             SltpackError: as `sltpack.data.load`.
         """
-        return self._loaded(request)[0]
-
-    def noted(self, request: Request) -> dict[str, Any]:
-        """Gives what a run of the request notes of its data."""
-        return dict(self._loaded(request)[1])
-
-    def _loaded(self, request: Request) -> tuple[DataSet, dict[str, Any]]:
-        place = {name: request.choices[name] for name in _DATA}
-        key = (request.data_name, *place.values())
+        key = (request.data, request.data_dir, request.image_size, request.workers)
         if key not in self._read:
-            loaded = data.load(request.data_name, **place)
-            self._read[key] = loaded, noted(request.data_name, loaded, request.choices["image_size"])
+            self._read[key] = load_data(request)
         return self._read[key]
 
 
@@ -79,36 +70,37 @@ class Prepared:
     """A request with its data and the origin of its source network.
 
     Attributes:
+        point: that it is of.
         request: the request.
         loaded: its data.
         origin: what decides its source network.
         noted: what its run notes beside its settings.
     """
 
-    request: Request
+    point: Point
+    request: AnyRequest
     loaded: DataSet
     origin: Origin
     noted: Mapping[str, Any]
 
     @property
-    def point(self) -> Point:
-        """The point."""
-        return self.request.point
+    def kind(self) -> type[Kept]:
+        """What its run keeps."""
+        return Checkpoint if isinstance(self.request, SearchRequest) else TrainedNetwork
 
     @cached_property
     def fault(self) -> str | None:
         """Why the point cannot exist: its freezing cannot be placed, or its sparsity not be reached; None if it can."""
-        settings = self.request.settings
         try:
             source = self.origin.counted()
-            if isinstance(settings, Settings):
-                searched_kept(source, settings.sparsity)
+            if isinstance(self.request, SearchRequest):
+                searched_kept(source, self.request.sparsity)
         except RequestError as error:
             return str(error)
         return None
 
     def alike(self) -> dict[str, Any]:
-        """Gives what a checkpoint has to agree with to be of this run, by name; what is left to the run is left out."""
+        """Return what a checkpoint of this run has to agree with, by name; what is left to the run is left out."""
         settings = asdict(self.request.settings)
         for name in ("batch_size", "precision"):
             if settings[name] == AUTO:
@@ -118,11 +110,11 @@ class Prepared:
         return {**source, **settings, **self.noted}
 
 
-def prepare(request: Request, sets: DataSets) -> Prepared:
-    """Reads a request's data and works out what its source network is made from.
+def prepare(point: Point, sets: DataSets) -> Prepared:
+    """Read a point's data and work out what its source network is made from.
 
     Args:
-        request: the request.
+        point: the point.
         sets: where data sets are kept.
 
     Returns:
@@ -131,11 +123,6 @@ def prepare(request: Request, sets: DataSets) -> Prepared:
     Raises:
         SltpackError: there is no such data or model, or they do not fit to each other.
     """
-    loaded, settings = sets.of(request), request.settings
-    own = {name: value for name, value in request.choices.items() if name not in _OF_THE_PLACE}
-    origin = (
-        origin_of_search(request.model, loaded, settings, **own)
-        if isinstance(settings, Settings)
-        else origin_of_training(request.model, loaded, settings, **own)
-    )
-    return Prepared(request, loaded, origin, sets.noted(request))
+    request = request_of(point)
+    loaded = sets.of(request)
+    return Prepared(point, request, loaded, origin_of(request, loaded), noted(request, loaded))

@@ -16,11 +16,15 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from sltpack import models
-from sltpack.checkpoints.selection import select
+from sltpack.checkpoints.version3 import largest
 from sltpack.errors import RequestError
 from sltpack.format.records import Layer, ModelSpec, Ratios, Seeds, Source
 from sltpack.models.layers import channels_last, searchable
-from sltpack.searching.methods.edge_popup import EdgePopup, _Steps, first_scores
+from sltpack.searching.methods.edge_popup import EdgePopup
+from sltpack.searching.methods.random_search import RandomSearch
+from sltpack.searching.methods.search_method import kaiming_normal
+from sltpack.searching.methods.searched_network import _Steps
+from sltpack.searching.run import state_of
 from sltpack.searching.settings import Settings
 from sltpack.searching.steps import REMEMBERED, make_stepper
 from sltpack.source.freezing import LOCKED, SEARCHED, mask
@@ -48,11 +52,17 @@ class Keep(torch.autograd.Function):
 
 def popup_of(source: Source, sparsity: float, by_layer: bool = False) -> tuple[torch.nn.Module, EdgePopup]:
     model = channels_last(models.build(source.model))
-    return model, EdgePopup(model, source, searched_kept(source, sparsity), first_scores(source, 0), by_layer)
+    settings = Settings(sparsity=sparsity, epochs=1, threshold="layer" if by_layer else "global")
+    return model, EdgePopup(model, source, settings, torch.device("cpu"))
 
 
-def ticket_of(popup: EdgePopup) -> Ticket:
-    return popup.keep({}, {}, {}, {}).ticket()
+def ticket_of(model: torch.nn.Module, popup: EdgePopup) -> Ticket:
+    return state_of(popup, model, {}, {}, {}).ticket()
+
+
+def finished(model: torch.nn.Module, popup: EdgePopup) -> Source:
+    """The source with the kept counts of the ticket as it stands."""
+    return ticket_of(model, popup).source
 
 
 @pytest.mark.parametrize(("init", "scale"), VARIANTS)
@@ -66,8 +76,8 @@ def test_the_network_in_search_is_the_packed_ticket(
     with torch.no_grad():
         popup.scores.copy_(torch.from_numpy(np.random.default_rng(5).standard_normal(source.searched, np.float32)))
     popup.apply()
-    ticket = ticket_of(popup)
-    assert ticket.source == popup.source
+    ticket = ticket_of(model, popup)
+    assert ticket.source.kept == source.locked + popup.wanted
     for index, weight in enumerate(searchable(model).values()):
         assert weight.detach().numpy().tobytes() == ticket.weights(index).tobytes()
 
@@ -91,14 +101,14 @@ def test_gradients_and_steps_are_those_of_autograd_over_all_positions(
         popup.take_gradient()
 
         weights = {}
-        kept, _ = select(scores.detach(), popup.kept)
+        kept = largest(scores.detach(), popup.wanted)
         parts = zip(
             scores.abs().split([layer.searched for layer in source.layers]),
             kept.split([layer.searched for layer in source.layers]),
             frozen,
             strict=True,
         )
-        ticket = ticket_of(popup)
+        ticket = ticket_of(model, popup)
         for index, (sizes, selected, freezing) in enumerate(parts):
             bits = (freezing == LOCKED).float().masked_scatter(freezing == SEARCHED, Keep.apply(sizes, selected))
             shape = source.layers[index].shape
@@ -124,13 +134,13 @@ def test_exactly_as_many_zeros_as_wanted(
     source = small_source(prune=prune, lock=lock)
     sparsity = prune + place * (1 - lock - prune)
     model, popup = popup_of(source, sparsity, by_layer)
-    for scores in (torch.ones(source.searched), torch.zeros(source.searched), first_scores(source, 1)):
+    for scores in (torch.ones(source.searched), torch.zeros(source.searched), kaiming_normal(source, 1)):
         with torch.no_grad():
             popup.scores.copy_(scores)
         popup.apply()
         zeros = sum(int((weight == 0).sum()) for weight in searchable(model).values())
         assert zeros == round(sparsity * source.size)
-        assert popup.source.kept == source.size - zeros
+        assert finished(model, popup).kept == source.size - zeros
 
 
 @pytest.mark.parametrize("by_layer", [False, True])
@@ -153,12 +163,14 @@ def test_the_zeros_stay_exact_while_the_scores_learn(
 
 def test_each_layer_keeps_the_same_share_with_a_threshold_of_its_own(small_source: SourceMaker) -> None:
     source = small_source(model="conv4")
-    _, popup = popup_of(source, 0.4, True)
-    assert kept_by_layer(source, popup.kept) == tuple(layer.searched_kept for layer in popup.source.layers)
-    share = popup.kept / source.searched
-    assert all(abs(layer.searched_kept - share * layer.searched) < 1 for layer in popup.source.layers)
-    _, one_threshold = popup_of(source, 0.4)
-    densities = [layer.searched_kept / max(layer.searched, 1) for layer in one_threshold.source.layers]
+    layers = finished(*popup_of(source, 0.4, True)).layers
+    kept = sum(layer.searched_kept for layer in layers)
+    assert kept == searched_kept(source, 0.4)
+    assert kept_by_layer(source, kept) == tuple(layer.searched_kept for layer in layers)
+    share = kept / source.searched
+    assert all(abs(layer.searched_kept - share * layer.searched) < 1 for layer in layers)
+    one_threshold = finished(*popup_of(source, 0.4))
+    densities = [layer.searched_kept / max(layer.searched, 1) for layer in one_threshold.layers]
     assert max(densities) - min(densities) > 0.2
 
 
@@ -209,13 +221,15 @@ def test_a_layer_too_large_for_exact_steps() -> None:
 
 def test_random_supermasks_are_as_likely_as_each_other(small_source: SourceMaker) -> None:
     source = small_source(model="conv4")
-    _, popup = popup_of(source, 0.5)
+    model = models.build(source.model)
+    popup = RandomSearch(model, source, Settings(sparsity=0.5, epochs=1), torch.device("cpu"))
     drawn = []
     for number in range(2):
         popup.draw(7, number)
         drawn.append(popup.scores.detach().clone())
-        assert popup.source.kept == round(0.5 * source.size)
-        for layer in popup.source.layers:
+        as_drawn = finished(model, popup)
+        assert as_drawn.kept == round(0.5 * source.size)
+        for layer in as_drawn.layers:
             if layer.searched > 1000:
                 assert abs(layer.searched_kept / layer.searched - 0.5) < 0.1
     assert not torch.equal(*drawn)
@@ -237,7 +251,7 @@ def test_the_optimisers_memory_falls_with_the_freezing(tmp_path: Path, optimizer
         held = {name: values for name, values in own.items() if values.numel() > 1}  # AdamW counts its steps
         assert set(held) == set(stepper.memory()) == set(REMEMBERED[optimizer])
         taken[freezing] = sum(tensor.numel() * tensor.element_size() for tensor in (popup.scores, *held.values()))
-        checkpoint = popup.keep({}, {"epoch": 0, "history": []}, {}, stepper.memory())
+        checkpoint = state_of(popup, model, {}, {"epoch": 0, "history": []}, stepper.memory())
         checkpoint.save(tmp_path / f"{freezing}.pt")
     assert taken[0.8] / taken[0.0] == pytest.approx(0.2, abs=1e-4)
     files = [(tmp_path / f"{freezing}.pt").stat().st_size for freezing in (0.8, 0.0)]
@@ -260,9 +274,9 @@ def test_frozen_positions_have_no_score_gradient_or_momentum(small_source: Sourc
 
 def test_first_scores_are_kaiming_normal_by_layer(small_source: SourceMaker) -> None:
     source = small_source(model="conv6")
-    scores = first_scores(source, 0).split([layer.searched for layer in source.layers])
+    scores = kaiming_normal(source, 0).split([layer.searched for layer in source.layers])
     for layer, part in zip(source.layers, scores, strict=True):
         if layer.searched > 1000:
             assert abs(float(part.std()) / (2 / layer.fan_in) ** 0.5 - 1) < 0.1
-    assert torch.equal(first_scores(source, 0), first_scores(source, 0))
-    assert not torch.equal(first_scores(source, 0), first_scores(source, 1))
+    assert torch.equal(kaiming_normal(source, 0), kaiming_normal(source, 0))
+    assert not torch.equal(kaiming_normal(source, 0), kaiming_normal(source, 1))

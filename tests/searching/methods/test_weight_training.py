@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
+import sltpack
 from sltpack import models
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.checkpoints.records import TrainedNetwork
@@ -21,12 +22,11 @@ from sltpack.inference.prediction import accuracy, predict
 from sltpack.models.layers import channels_last, searchable
 from sltpack.searching import keeper
 from sltpack.searching.methods.weight_training import WeightTraining
-from sltpack.searching.request import train_on
 from sltpack.searching.run_folder import BEST, LAST
 from sltpack.searching.runner import search, train
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import make_stepper
-from sltpack.source.network import make_source
+from sltpack.source.network import kept_by_layer, make_source
 from sltpack.stopping import Stopped
 from sltpack.tickets.ticket import Ticket
 
@@ -106,7 +106,7 @@ def test_steps_of_adamw_are_those_of_its_equations() -> None:
 
 def test_it_learns(tmp_path: Path) -> None:
     settings = TrainingSettings(epochs=4, batch_size=32, learning_rate=0.02)
-    found = train_on("conv2", "digits", tmp_path, settings, width=0.25)
+    found = sltpack.train("conv2", "digits", folder=tmp_path, **asdict(settings), width=0.25)
     assert found.metrics["test_accuracy"] > 0.8
     assert found.settings["precision"] in ("float32", "bfloat16")
 
@@ -131,7 +131,8 @@ def test_a_search_is_run_from_its_checkpoint_too(
     found = search(small_source(), few_digits, settings, tmp_path, device=CPU)
     classes = predict(open_network(tmp_path / BEST).model, few_digits.test)
     assert accuracy(classes, few_digits.test.labels) == found.metrics["test_accuracy"]
-    assert found.by_layer
+    counts = [int(torch.count_nonzero(bits)) for bits in found.layer_masks()]
+    assert counts == list(kept_by_layer(found.source, found.kept))
 
 
 def test_ctrl_c_and_resume_give_the_same_bits(
@@ -205,8 +206,8 @@ def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
         "def build(width, classes, input_shape):\n    return Idle(classes)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = train_on("resting_model:build", "digits", tmp_path / "run", SETTINGS)
-    again = train_on("resting_model:build", "digits", tmp_path / "run", SETTINGS, resume=True)
+    found = sltpack.train("resting_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
+    again = sltpack.train("resting_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS), resume=True)
     assert torch.equal(found.weights, again.weights)
     momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).memory["momentum_buffer"]
     assert momentum.shape == found.weights.shape

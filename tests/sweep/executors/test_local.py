@@ -12,40 +12,46 @@ from pathlib import Path
 
 import pytest
 
+from sltpack import load
 from sltpack.errors import RequestError
+from sltpack.searching.request import SearchRequest, TrainRequest, from_json
+from sltpack.sweep.executors import worker
 from sltpack.sweep.executors.local import Local, Task
 from sltpack.sweep.plan.points import Point
 
 
-class Said(Task):
-    """A task of given words."""
-
-    def commands(self) -> list[list[str]]:
-        return [[self.point.command]]
-
-
-def task(folder: Path, name: str, command: str) -> Said:
-    return Said(Point(name, command, {}, {}), folder / name)
+def task(folder: Path, name: str, model: str = "conv2") -> Task:
+    """A short training, or one of a model that there is none of."""
+    request = TrainRequest.of(model, "digits", epochs=1, width=0.125, recipe="short")
+    return Task(Point(name, "train", {}, {}), request, folder / name)
 
 
-def test_what_a_run_is_told(tmp_path: Path) -> None:
-    folder = tmp_path / "seed=1"
-    told = {name: Task(Point("seed=1", name, {}, {"seed": 1}), folder).commands() for name in ("search", "train")}
-    run = ["--seed=1", f"--output={folder}", "--resume", "--quiet"]
-    assert told["train"] == [["train", *run]]
-    packed = ["pack", f"--output={folder / 'model.slt'}", "--force", "--", str(folder / "ckpt.pt")]
-    assert told["search"] == [["search", *run], packed]
+@pytest.mark.parametrize("kind", [SearchRequest, TrainRequest])
+def test_what_a_run_is_told(tmp_path: Path, kind: type[SearchRequest] | type[TrainRequest]) -> None:
+    request = kind.of("conv2", "digits", seed=1, data_dir=tmp_path / "data", learning_rate=1)
+    told = Task(Point("seed=1", kind.command, {}, {"seed": 1}), request, tmp_path / "seed=1").told()
+    assert told["folder"] == str(tmp_path / "seed=1")
+    assert from_json(json.loads(json.dumps(told["request"]))) == request
+
+
+def test_a_search_is_made_and_packed(tmp_path: Path) -> None:
+    request = SearchRequest.of("conv2", "digits", epochs=1, width=0.125)
+    worker.run(request, tmp_path / "run")
+    assert load(tmp_path / "run" / "model.slt").source.model.name == "conv2"
+    assert sorted(path.name for path in (tmp_path / "run").glob("*.pt")) == ["ckpt.pt", "last.pt"]
 
 
 def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     begun: list[str] = []
-    tasks = [task(tmp_path, "a", "--version"), task(tmp_path, "b", "nonsense"), task(tmp_path, "c", "--version")]
+    tasks = [task(tmp_path, "a"), task(tmp_path, "b", "nonsense"), task(tmp_path, "c")]
     ended = {
         outcome.task.point.name: outcome.fault
         for outcome in Local(2).run(tasks, lambda one: begun.append(one.point.name))
     }
     assert begun == ["a", "b", "c"]
-    assert ended == {"a": None, "b": "No such command 'nonsense'.", "c": None}
+    fault = ended.pop("b")
+    assert fault is not None and fault.startswith("model nonsense: expected conv2, ")
+    assert ended == {"a": None, "c": None}
 
 
 def test_a_run_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +61,7 @@ def test_a_run_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypat
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported from the working folder')")
     monkeypatch.chdir(tmp_path)
-    verified = task(tmp_path, "a", "verify")
-    monkeypatch.setattr(Said, "commands", lambda _: [["verify", "conv6-cifar10"]])
-    assert [outcome.fault for outcome in Local().run([verified], lambda _: None)] == [None]
+    assert [outcome.fault for outcome in Local().run([task(tmp_path, "a")], lambda _: None)] == [None]
 
 
 def test_the_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,11 +77,13 @@ def test_no_jobs() -> None:
         Local(0)
 
 
-def worker(folder: Path) -> subprocess.Popen[str]:
+def started_worker(folder: Path) -> subprocess.Popen[str]:
     """Starts a worker that would read a ticket from a pipe that nobody writes into, and so never end."""
     os.mkfifo(folder / "pipe")
     (folder / "waits.py").write_text("import sys\nprint('begun', flush=True)\nopen('pipe').read()\n")
-    code = "import runpy; from sltpack.sweep.executors import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
+    code = (
+        "import runpy; from sltpack.sweep.executors import worker; worker.run = lambda *_: runpy.run_path('waits.py')"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", f"{code}; worker.main()"],
         cwd=folder,
@@ -86,7 +92,7 @@ def worker(folder: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
     )
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(json.dumps({"folder": str(folder), "commands": [["anything"]]}) + "\n")
+    process.stdin.write(json.dumps(task(folder.parent, folder.name).told()) + "\n")
     process.stdin.flush()
     assert process.stdout.readline() == "begun\n"
     return process
@@ -94,7 +100,7 @@ def worker(folder: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes by name")
 def test_a_worker_ends_with_what_started_it(tmp_path: Path) -> None:
-    process = worker(tmp_path)
+    process = started_worker(tmp_path)
     assert process.poll() is None
     assert process.stdin is not None and process.stdout is not None
     process.stdin.close()
@@ -112,14 +118,14 @@ def test_a_run_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", noted)
-    outcomes = Local().run([task(tmp_path, "a", "--version")], lambda _: started[0].send_signal(signal.SIGKILL))
+    outcomes = Local().run([task(tmp_path, "a")], lambda _: started[0].send_signal(signal.SIGKILL))
     assert [outcome.fault for outcome in outcomes] == ["killed by SIGKILL"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_what_stops_the_iterator_stops_the_runs(tmp_path: Path) -> None:
-    begin = time.monotonic()
-    running = Local(2).run([task(tmp_path, "a", "nonsense"), task(tmp_path, "b", "--help")], lambda _: None)
+    running = Local(2).run([task(tmp_path, "a", "nonsense"), task(tmp_path, "b")], lambda _: None)
     next(running)
+    begin = time.monotonic()
     running.close()
     assert time.monotonic() - begin < 25

@@ -65,7 +65,7 @@ def test_what_is_fixed_and_what_varies(tmp_path: Path) -> None:
         "prune=0.4,lock=0.1,ratios=epl",
         "prune=0.4,lock=0.1,ratios=erk",
     ]
-    assert points[1].words() == ["--model=conv2", "--compile", "--prune=0.1", "--lock=0.4", "--ratios=erk"]
+    assert points[1].options == {"model": "conv2", "compile": True, "prune": 0.1, "lock": 0.4, "ratios": "erk"}
 
 
 def test_a_grid_takes_over_what_it_does_not_say_itself(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_a_grid_takes_over_what_it_does_not_say_itself(tmp_path: Path) -> None:
         "train",
         "other",
     ]
-    assert [point.words() for point in points_of(plan)][-3:] == [
-        ["--model=conv2", "--width=2.0", "--seed=1"],
-        ["--model=conv2", "--width=0.5", "--seed=7"],
-        ["--model=conv2", "--width=0.5", "--seed=1"],
+    assert [dict(point.options) for point in points_of(plan)][-3:] == [
+        {"model": "conv2", "width": 2.0, "seed": 1},
+        {"model": "conv2", "width": 0.5, "seed": 7},
+        {"model": "conv2", "width": 0.5, "seed": 1, "compile": False},
     ]
 
 

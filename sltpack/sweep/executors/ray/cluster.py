@@ -121,10 +121,7 @@ class Cluster:
         variables = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
         variables |= {name: os.environ[name] for name in _VARIABLES if name in os.environ}
         view = View(__version__, os.getcwd(), str(runs), token_of(runs), variables)
-        jobs = [
-            Job(replace(task, folder=task.folder.absolute()).told(), str(task.point.options.get("device", "auto")))
-            for task in tasks
-        ]
+        jobs = [Job(replace(task, folder=task.folder.absolute()).told(), task.request.device) for task in tasks]
         return Order(self.address, self.patience, self.threads(), view, jobs)
 
     def _require_answer(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sltpack import __version__
 from sltpack.errors import SltpackError
 from sltpack.locks import locked, token_of
+from sltpack.searching.request import TrainRequest
 from sltpack.sweep.executors.ray import node
 from sltpack.sweep.executors.ray.node import View, make
 
@@ -61,14 +62,15 @@ def test_another_folder_of_runs(view: View, runs: str, found: str) -> None:
 
 
 def test_a_run_that_fails_is_told(view: View) -> None:
-    told = {"folder": f"{view.runs}/one", "commands": [["info", "nowhere.slt"]]}
+    told = {"folder": f"{view.runs}/one", "request": TrainRequest.of("conv2", "folder:nowhere").to_json()}
     begun, (kind, fault) = make(told, view, "here", 1, False)
     assert (begun, kind) == (("begun", None), "ended")
-    assert fault is not None and fault.startswith("nowhere.slt: expected")
+    assert fault is not None and fault.startswith("nowhere: expected")
 
 
 def test_a_run_that_ends_well_has_no_fault(view: View) -> None:
-    told = {"folder": f"{view.runs}/one", "commands": [["info", "conv6-cifar10"]]}
+    request = TrainRequest.of("conv2", "digits", epochs=1, width=0.125)
+    told = {"folder": f"{view.runs}/one", "request": request.to_json()}
     assert list(make(told, view, "here", 1, False)) == [("begun", None), ("ended", None)]
 
 

@@ -7,7 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sltpack.checkpoints.selection import Selector, select
+from sltpack.checkpoints.version3 import largest
+from sltpack.searching.methods.selection import Selector
+
+
+def select(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, float]:
+    """The supermask, bool [n], and the size of the smallest score kept."""
+    selector = Selector(scores.numel(), count, scores.device)
+    return selector.select(scores) > 0, float(selector.threshold)
 
 
 def slow_select(scores: list[float], count: int) -> list[bool]:
@@ -24,6 +31,7 @@ def test_the_largest_stay_and_ties_go_to_the_first(data: st.DataObject) -> None:
     count = data.draw(st.integers(0, len(scores)))
     kept, threshold = select(torch.tensor(scores), count)
     assert kept.tolist() == slow_select(scores, count)
+    assert torch.equal(largest(torch.tensor(scores), count), kept)  # as older checkpoints are read
     sizes = sorted((abs(score) for score in scores), reverse=True)
     assert threshold == (sizes[count - 1] if count else float("inf"))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ...format.records import Source
+from ...source.network import kept_by_layer
+
 
 class Selector:
     """Selects a fixed number of scores, step after step, in memory that it takes once.
@@ -67,16 +70,33 @@ class Selector:
         self.kept.copy_(larger | (equal & (equal.cumsum(0) <= wanted)))
 
 
-def select(scores: torch.Tensor, count: int) -> tuple[torch.Tensor, float]:
-    """Selects the scores of largest size, once.
+class Selection:
+    """Selects the scores of largest size by one threshold for the whole network, or by one for each layer.
 
     Args:
-        scores: float32 [n].
-        count: how many to keep, 0..n.
-
-    Returns:
-        The supermask, bool [n], with exactly `count` ones, and the threshold: the size of the smallest score kept
-        (infinity where none is).
+        source: the source network.
+        kept: how many searched weights to keep.
+        by_layer: whether each layer keeps the same share of its searched weights, by a threshold of its own.
+        device: where the scores are.
     """
-    selector = Selector(scores.numel(), count, scores.device)
-    return selector.select(scores) > 0, float(selector.threshold)
+
+    def __init__(self, source: Source, kept: int, by_layer: bool, device: torch.device) -> None:
+        counts = kept_by_layer(source, kept) if by_layer else (kept,)
+        sizes = [layer.searched for layer in source.layers] if by_layer else [source.searched]
+        self._selectors = [Selector(size, count, device) for size, count in zip(sizes, counts, strict=True)]
+
+    def select(self, scores: torch.Tensor) -> torch.Tensor:
+        """Select again.
+
+        Args:
+            scores: float32 [searched].
+
+        Returns:
+            1.0 for each score that stays and 0.0 elsewhere, float32 [searched]; the next selection may overwrite it.
+        """
+        start, chosen = 0, []
+        for selector in self._selectors:
+            end = start + selector.kept.numel()
+            chosen.append(selector.select(scores[start:end]))
+            start = end
+        return chosen[0] if len(chosen) == 1 else torch.cat(chosen)
