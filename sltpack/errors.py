@@ -65,6 +65,10 @@ class FormatError(SltpackError):
     """A file is not what it claims to be: cut, damaged, inconsistent or of an unknown version."""
 
 
+class ForeignError(FormatError):
+    """A file is whole, but another tool's."""
+
+
 class LimitError(FormatError):
     """A file asks for more than the limit that the caller set."""
 

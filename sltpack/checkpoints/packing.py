@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from ..bundled import locate
+from ..errors import ForeignError, RequestError
 from ..export import write_weights
 from ..files import require_free
 from ..format import container
@@ -23,10 +25,31 @@ class Packed:
     Attributes:
         account: where its bits go.
         validated: whether a whole epoch of the search was measured; otherwise it was stopped in its first.
+        found: of another code's checkpoint, what was found in it, in a sentence.
     """
 
     account: Account
     validated: bool
+    found: str = ""
+
+
+@dataclass(frozen=True)
+class ForeignChoices:
+    """What is known of a checkpoint that another code wrote.
+
+    Attributes:
+        kind: a row of the table of kinds; None for what the names in the file tell.
+        rates: the code's own numbers, in the code's own sense.
+        sparsities: instead of them, the removed shares.
+        task: of a file with several tickets, the number of the wanted one.
+        values: how kept weights are stored that are more than signs: "f32", "f16", or None, which refuses them.
+    """
+
+    kind: str | None = None
+    rates: tuple[float, ...] = ()
+    sparsities: tuple[float, ...] = ()
+    task: int | None = None
+    values: Literal["f32", "f16"] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +75,10 @@ def pack(
     codec: str = AUTO,
     force: bool = False,
     builder: str | None = None,
+    foreign: ForeignChoices | None = None,
     max_weights: int = MAX_WEIGHTS,
 ) -> Packed:
-    """Pack a search's checkpoint into a `.slt` file, as `save` does.
+    """Pack a search's checkpoint, or one that another code wrote, into a `.slt` file, as `save` does.
 
     The network is run on the generated inputs, and the classes that it predicts are written into the file. A model of
     the user's own is run only where its builder is named here; otherwise the classes are those that the search noted
@@ -67,13 +91,15 @@ def pack(
         codec: how the planes are written: "raw", "rans", or "auto" for the smaller of the two.
         force: whether an existing file is replaced.
         builder: "package.module:function" where the model is not one of sltpack's.
+        foreign: what is known of a checkpoint that another code wrote; without it, its names have to tell.
         max_weights: the most weights that the checkpoint may ask for.
 
     Returns:
         What was written.
 
     Raises:
-        RequestError: the file exists, or there is no such checkpoint, codec or builder.
+        RequestError: the file exists, or there is no such checkpoint, codec or builder, or something has to be told
+            that another code's file does not hold.
         MismatchError: the model's code has changed since the search.
         FormatError: the checkpoint is damaged, or not sltpack's.
         OutputError: the file cannot be written, or does not give the weights again.
@@ -81,10 +107,39 @@ def pack(
     from . import reading as checkpoint_reader  # it starts torch, which unpack does without
 
     require_free(path, checkpoint, force=force)
-    found = checkpoint_reader.load(checkpoint, max_weights)
+    if foreign is not None and foreign.kind is not None:
+        return _pack_foreign(checkpoint, path, foreign, codec, force, max_weights)
+    try:
+        found = checkpoint_reader.load(checkpoint, max_weights)
+    except ForeignError:
+        return _pack_foreign(checkpoint, path, foreign or ForeignChoices(), codec, force, max_weights)
+    if foreign is not None and foreign != ForeignChoices():
+        raise RequestError(
+            checkpoint,
+            expected="another code's checkpoint, for which rates, tasks and values are chosen",
+            found="one of sltpack, which holds all of them",
+            remedy="leave these options out",
+        )
     ticket = _with_outputs(found.ticket(buffers), builder, checkpoint)
     save(ticket, path, force=force, codec=codec)
     return Packed(account(container.read(path, max_weights)), found.metrics["epoch"] > 0)
+
+
+def _pack_foreign(
+    checkpoint: Path, path: Path, foreign: ForeignChoices, codec: str, force: bool, max_weights: int
+) -> Packed:
+    from .importers.conversion import convert
+    from .importers.foreign import Choices
+    from .importers.kinds import AUTO as BY_NAMES
+    from .importers.kinds import KINDS, choose
+    from .importers.reading import read_foreign
+
+    read = read_foreign(checkpoint, max_weights)
+    kind = choose(foreign.kind or BY_NAMES, read)
+    choices = Choices(foreign.rates, foreign.sparsities, foreign.task)
+    imported = convert(read, kind, KINDS[kind], choices, values=foreign.values)
+    save(imported.ticket, path, force=force, codec=codec)
+    return Packed(account(container.read(path, max_weights)), True, imported.described)
 
 
 def unpack(

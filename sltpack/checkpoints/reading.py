@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 
-from ..errors import FormatError, RequestError, shown
+from ..errors import ForeignError, FormatError, RequestError, shown
 from ..format.container import SUFFIX
 from ..format.detection import Kind, kind_of
 from ..format.parsing import source_from
@@ -82,7 +82,7 @@ def load_any(path: Path, max_weights: int = MAX_WEIGHTS) -> Kept:
             path, expected="a checkpoint", found="a ticket", remedy="it is packed already; see sltpack info"
         )
     if kind is Kind.TENSORS:
-        raise FormatError(path, expected="a checkpoint", found="a safetensors file", remedy=HOW_TO_MAKE)
+        raise ForeignError(path, expected="a checkpoint", found="a safetensors file", remedy=HOW_TO_MAKE)
     values = read(path, FORMAT, VERSIONS)
     return _checked(path, source_from(values, path, max_weights), values)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 import torch
 
-from ..errors import FormatError, RequestError, reason, shown
+from ..errors import ForeignError, FormatError, RequestError, reason, shown
 from ..files import open_plain, write_atomically
 from ..pickles import checkpoint
 from ..pickles.checkpoint import Contents
@@ -54,7 +54,7 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
     values = read_any(path)
     if not isinstance(values, dict) or values.get("format") != form:
         found = "another tool's checkpoint, without scores" if isinstance(values, dict) else type(values).__name__
-        raise FormatError(path, expected="a checkpoint of sltpack", found=found, remedy=HOW_TO_MAKE)
+        raise ForeignError(path, expected="a checkpoint of sltpack", found=found, remedy=HOW_TO_MAKE)
     if type(values.get("version")) is not int or values["version"] not in versions:
         raise FormatError(
             path,

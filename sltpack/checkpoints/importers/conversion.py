@@ -37,6 +37,16 @@ class Imported:
     kind: str
     left_out: tuple[str, ...]
 
+    @property
+    def described(self) -> str:
+        """What was found, in a sentence: how much is kept and removed, and what the file holds."""
+        kept = self.ticket.source.kept / self.ticket.source.size
+        held = {"signs stored": "signs and one step a layer are stored", "values stored": "kept values are stored"}
+        counters = f"; left out: {len(self.left_out)} tensors, such as {self.left_out[0]}" if self.left_out else ""
+        stored = held.get(self.ticket.origin, self.ticket.origin)
+        buffers = f"; {len(self.ticket.buffers)} buffers" if self.ticket.buffers else ""
+        return f"{self.kind}: {100 * kept:.1f} % kept, {100 * (1 - kept):.1f} % removed; {stored}{buffers}{counters}"
+
 
 def convert(
     foreign: Foreign,
