@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
-from collections.abc import Collection
-from contextlib import closing, nullcontext
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sltpack import progress
 from sltpack.errors import SltpackError, one_line
+from sltpack.progress import duration
 
 from .output import console
 
@@ -72,8 +75,8 @@ def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int
     for row in rows:
         table.add_row(*row.cells())
     console().print(table)
-    alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {_duration(seconds)} one after another"
-    together = _duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
+    alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {duration(seconds)} one after another"
+    together = duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
     click.echo(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone)
 
 
@@ -106,7 +109,7 @@ class _Row:
         if self.cost is not None:
             pace = self.cost.pace
             step = f"{1000 * pace.step:.3g} ms"
-            cells += [str(self.cost.epochs), f"{pace.steps:,}", step, _duration(self.seconds)]
+            cells += [str(self.cost.epochs), f"{pace.steps:,}", step, duration(self.seconds)]
         return [Text(cell) for cell in cells]
 
 
@@ -132,12 +135,12 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         if results:
             click.echo(f"{len(results)} of {len(sweep.runs)} runs are finished already")
     broken: dict[str, str] = {}
-    screen = Console(stderr=True)
+    screen = progress.screen()
     board = _Board({run.point.name: run.request.settings.epochs for run in sweep.runs}, results, screen)
     live = Live(get_renderable=board.drawn, console=screen, refresh_per_second=_REFRESH, transient=True)
     try:
         with (
-            live if screen.is_terminal else nullcontext(),
+            _shown(board, live),
             closing(carry_on(sweep, folder, results, executor, board.begin)) as endings,
         ):
             for task, ended in endings:
@@ -205,33 +208,70 @@ class _Board:
 
     def drawn(self) -> Group:
         """Draws the runs that are under way, and how many there are."""
-        from sltpack.sweep.folders import progress_of
-
         titles = ("epochs", "best", "since")
         rows: dict[str, tuple[str, ...]] = {}
-        reached = {}
-        for name, (task, since) in list(self._running.items()):
-            epochs, best = progress_of(task.folder)
-            reached[name] = min(epochs, self._epochs[name])
+        looked = self._look()
+        for name, (epochs, best, since) in looked.items():
             accuracy = "" if best is None else f"{best:.4f}"
-            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, _duration(time.monotonic() - since)
+            rows[name] = f"{epochs}/{self._epochs[name]}", accuracy, duration(time.monotonic() - since)
         widest = (max(map(len, column)) for column in zip(titles, *rows.values(), strict=True))
         room = self._screen.width - sum(2 + cells for cells in widest)
         table = _table("run", right=titles)
         for name, cells in rows.items():
             table.add_row(Text(_end_of(one_line(name), max(room, _NAME_CELLS))), *cells)
-        broken = f", {self._broken} broken" if self._broken else ""
-        finished = f"{len(self._ended) - self._broken} of {len(self._epochs)} runs finished{broken}"
-        return Group(table, Text(finished + self._left(reached), "bold"))
+        return Group(table, Text(self._finished() + self._left(looked), "bold"))
 
-    def _left(self, reached: dict[str, int]) -> str:
-        """Tells how long it will take, from the epochs that were made so far."""
+    def line(self) -> str:
+        """Return the same in one line."""
+        looked = self._look()
+        running = "".join(f", {name} at epoch {epochs}/{self._epochs[name]}" for name, (epochs, *_) in looked.items())
+        return one_line(self._finished() + self._left(looked) + running)
+
+    def _look(self) -> dict[str, tuple[int, float | None, float]]:
+        """Return the whole epochs of each run under way, the best accuracy of them, and since when it goes on."""
+        from sltpack.sweep.folders import progress_of
+
+        running = list(self._running.items())
+        return {name: (*progress_of(task.folder), since) for name, (task, since) in running}
+
+    def _finished(self) -> str:
+        broken = f", {self._broken} broken" if self._broken else ""
+        return f"{len(self._ended) - self._broken} of {len(self._epochs)} runs finished{broken}"
+
+    def _left(self, looked: dict[str, tuple[int, float | None, float]]) -> str:
+        """Return how long it will take, from the epochs that were made so far."""
+        reached = {name: min(epochs, self._epochs[name]) for name, (epochs, *_) in looked.items()}
         done = {**{name: self._epochs[name] for name in self._ended}, **reached}
         made = sum(epochs - self._found[name] for name, epochs in done.items())
         if made <= 0:
             return ""
         left = sum(self._epochs.values()) - sum(done.values())
-        return f", about {_duration((time.monotonic() - self._since) * left / made)} left"
+        return f", about {duration((time.monotonic() - self._since) * left / made)} left"
+
+
+@contextmanager
+def _shown(board: _Board, live: Live) -> Iterator[None]:
+    """Show the board: as a table in a terminal, otherwise as a plain line once in a while."""
+    if progress.display().quiet:
+        yield
+    elif progress.is_terminal():
+        with live:
+            yield
+    else:
+        ended, every = threading.Event(), progress.display().every
+
+        def say() -> None:
+            while not ended.wait(every):
+                with suppress(OSError, ValueError):  # nobody reads it, which is no reason to stop
+                    click.echo(board.line(), err=True)
+
+        speaker = threading.Thread(target=say, daemon=True)
+        speaker.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            speaker.join()
 
 
 def _end_of(name: str, cells: int) -> str:
@@ -286,12 +326,3 @@ def _table(*left: str, right: tuple[str, ...]) -> Table:
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

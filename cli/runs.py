@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from sltpack.format.records import SEED_LIMIT, source_parts
 from sltpack.searching.presets import DEFAULT_RECIPE, OPTIMIZERS, PRECISIONS, RECIPES
 
 from . import options
+from .loading import loading
 
 if TYPE_CHECKING:
     from sltpack.checkpoints.records import Kept
@@ -117,6 +120,36 @@ def training_options() -> options.Decorator[Any]:
     return decorate
 
 
+def display_options() -> options.Decorator[Any]:
+    """Return the decorator of what progress is shown; `shown` obeys it."""
+    quiet = click.option("--quiet", is_flag=True, help="Show no progress; a run's log.txt has it in any case.")
+    every = click.option(
+        "--log-every",
+        type=click.FloatRange(min=0, min_open=True),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="The time between two lines of progress within an epoch, in log.txt and where there is no terminal.",
+    )
+    return lambda command: quiet(every(command))
+
+
+@contextmanager
+def shown(quiet: bool, log_every: float) -> Iterator[None]:
+    """Show progress inside the `with` block as the user asked for, from the moment on in which torch is imported.
+
+    Args:
+        quiet: whether nothing is shown.
+        log_every: seconds between two plain lines.
+    """
+    with nullcontext() if quiet else loading("torch"):
+        import torch  # noqa: F401
+
+        from sltpack.progress import Display, displaying
+    with displaying(Display(quiet, log_every)):
+        yield
+
+
 def recipe_kind(command: str, data_name: str) -> str:
     """Gives the kind of recipe that a command takes for a data set."""
     from sltpack.data import is_graph
@@ -124,14 +157,15 @@ def recipe_kind(command: str, data_name: str) -> str:
     return "graph" if is_graph(data_name) else command
 
 
-def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
-    """Prints how a search or weight training ended, in the first of its processes.
+def print_run(found: Kept, output: Path, as_json: bool, what: str, following: str) -> None:
+    """Print how a search or weight training ended and what to do next, in the first of its processes.
 
     Args:
         found: its result.
         output: its folder.
         as_json: whether to print an object.
         what: what was done, in a few words.
+        following: the command to call next, with {} for the checkpoint.
     """
     from sltpack.errors import one_line
     from sltpack.progress import leads_here
@@ -153,3 +187,4 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str) -> None:
         f"{what}"
     )
     click.echo(one_line(line))
+    click.echo(one_line(f"next: {following.format(shlex.quote(str(output / BEST)))}"))

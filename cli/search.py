@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +15,20 @@ from sltpack.searching import presets
 from . import options, runs
 
 if TYPE_CHECKING:
+    from sltpack.searching.estimate import Estimate
     from sltpack.searching.settings import Settings
 
 
 @click.command("search")
 @options.model_option()
 @options.data_option()
-@options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt and metrics.jsonl.")
+@click.option(
+    "-o",
+    "--output",
+    type=options.PATH,
+    help="The folder for ckpt.pt (best validation accuracy), last.pt, metrics.jsonl and log.txt; needed but for "
+    "--dry-run.",
+)
 @click.option(
     "--preset",
     type=click.Choice(list(presets.PRESETS)),
@@ -54,8 +63,19 @@ if TYPE_CHECKING:
 @runs.training_options()
 @click.option("--freeze-seed", type=runs.SEED, help="Of the freezing.")
 @click.option("--score-seed", type=runs.SEED, help="Of the scores' start, or of random supermasks.")
+@click.option("--dry-run", is_flag=True, help="Time some steps, say what the search will come to, and write nothing.")
+@runs.display_options()
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
+def command(
+    model: str,
+    data_name: str,
+    output: Path | None,
+    dry_run: bool,
+    quiet: bool,
+    log_every: float,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
     """Search a ticket: which of a random network's weights to keep.
 
     A random part of the weights is frozen first, pruned or locked for good; only the rest is searched, by edge-popup
@@ -65,18 +85,66 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
     \b
     Examples:
       sltpack search --model conv6 --data cifar10 --sparsity 0.5 --freeze 0.5 -o runs/conv6
+      sltpack search --model conv6 --data cifar10 --sparsity 0.5 --freeze 0.5 --dry-run
       sltpack search --model conv6 --data cifar10 --preset sparse --recipe short -o runs/sparse
       sltpack search --model resnet18 --data cifar10 --prune 0.3 --lock 0.4 --init ku -o runs/resnet
       sltpack search --model conv4 --data folder:photos --image-size 32 --epochs 20 -o runs/photos
       sltpack search --model conv6 --data cifar10 -o runs/conv6 --resume
       torchrun --nproc-per-node 2 -m sltpack search --model conv6 --data cifar10 -o runs/conv6
     """
-    from sltpack.searching.request import search_on
+    if output is None and not dry_run:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    with runs.shown(quiet, log_every):
+        from sltpack.searching.request import search_on
 
-    settings, choices = settled(data_name, **chosen)
-    found = search_on(model, data_name, output, settings, **choices)
+        settings, choices = settled(data_name, **chosen)
+        if output is None or dry_run:
+            _print_estimate(_estimate(model, data_name, settings, **choices), as_json)
+            return
+        found = search_on(model, data_name, output, settings, **choices)
     what = f"{found.source.searched:,} of {found.source.size:,} weights searched"
-    runs.print_run(found, output, as_json, what)
+    runs.print_run(found, output, as_json, what, f"sltpack pack {{}} -o {shlex.quote(str(output / 'model.slt'))}")
+
+
+def _estimate(
+    model: str,
+    data_name: str,
+    settings: Settings,
+    *,
+    data_dir: Path | None,
+    image_size: int | None,
+    workers: int | None,
+    device: str,
+    resume: bool,
+    tensorboard: bool,
+    **origin_choices: Any,
+) -> Estimate:
+    from sltpack import data
+    from sltpack.inference.devices import choose_device
+    from sltpack.searching.estimate import estimate_search
+    from sltpack.searching.origin import origin_of_search
+    from sltpack.searching.request import noted
+
+    place = choose_device(device, sparse=data.is_graph(data_name))
+    loaded = data.load(data_name, data_dir, image_size, workers)
+    origin = origin_of_search(model, loaded, settings, **origin_choices)
+    told = noted(data_name, loaded, image_size)
+    return estimate_search(origin.source(), loaded, settings, place, noted=told, builder=origin.builder)
+
+
+def _print_estimate(found: Estimate, as_json: bool) -> None:
+    from sltpack.progress import duration
+
+    source, pace = found.source, found.pace
+    counts = {"weights": source.size, "pruned": source.pruned, "locked": source.locked, "searched": source.searched}
+    if as_json:
+        timed = {"epochs": found.epochs, "steps": pace.steps, "step_seconds": pace.step, "seconds": found.seconds}
+        click.echo(json.dumps({**counts, "file_bits": found.file_bits, **timed}))
+        return
+    click.echo(f"source network: {', '.join(f'{count:,} {name}' for name, count in counts.items())}")
+    click.echo(f"file: about {found.file_bits:,} bits = {found.file_bits // 8:,} bytes")
+    click.echo(f"time: {1000 * pace.step:.3g} ms per step, {pace.steps:,} steps per epoch")
+    click.echo(f"      about {duration(found.seconds)} for {found.epochs:,} epoch{'s' if found.epochs > 1 else ''}")
 
 
 def settled(data_name: str, preset: str, recipe: str, **chosen: Any) -> tuple[Settings, dict[str, Any]]:

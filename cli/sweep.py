@@ -9,7 +9,7 @@ import click
 
 from sltpack.errors import RequestError, SltpackError, one_line
 
-from . import options, search, train
+from . import options, runs, search, train
 
 if TYPE_CHECKING:
     from sltpack.sweep.executors.local import Executor
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from sltpack.sweep.sweeps import Sweep
 
 _COMMANDS = {"search": search, "train": train}
-_OF_THE_SWEEP = ("output", "resume", "json", "help")
+_OF_THE_SWEEP = ("output", "resume", "dry-run", "quiet", "log-every", "json", "help")
 """Options that a sweep gives its runs itself."""
+
+_OF_THE_COMMAND = ("output", "dry_run", "quiet", "log_every", "as_json")
+"""Parameters of a command that are no part of what its run is."""
 
 
 def _change(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -56,6 +59,7 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
     callback=_change,
     help="What an option is instead of what the plan says; [1, 2] becomes an axis. Can be given more than once.",
 )
+@runs.display_options()
 @options.json_option()
 def command(
     plans: tuple[str, ...],
@@ -64,6 +68,8 @@ def command(
     address: str | None,
     dry_run: bool,
     changes: list[tuple[str, str]],
+    quiet: bool,
+    log_every: float,
     as_json: bool,
 ) -> None:
     """Make every run of a plan: searches and trainings over whole ranges of their options.
@@ -82,12 +88,25 @@ def command(
       sltpack sweep mine.toml -o /shared/runs/mine --ray auto
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
+    if output is None and not dry_run:
+        raise click.UsageError("Missing option '-o' / '--output'.")
+    with runs.shown(quiet, log_every):
+        _sweep_all(plans, output, jobs, address, dry_run, changes, as_json)
+
+
+def _sweep_all(
+    plans: tuple[str, ...],
+    output: Path | None,
+    jobs: int,
+    address: str | None,
+    dry_run: bool,
+    changes: list[tuple[str, str]],
+    as_json: bool,
+) -> None:
     from sltpack.sweep.sweeps import Stopped
 
     from .output_sweep import show_costs, show_runs
 
-    if output is None and not dry_run:
-        raise click.UsageError("Missing option '-o' / '--output'.")
     executor = _executor(jobs, address)
     folders = _folders(plans, output)
     sweeps = [_sweep(plan, changes) for plan in plans]
@@ -224,7 +243,8 @@ def _request(where: str, point: Point) -> Request:
     group = click.Context(cli, info_name="sltpack", **cli.context_settings)
     with module.command.make_context(point.command, words, parent=group) as context:
         told: dict[str, Any] = dict(context.params)
-    del told["output"], told["as_json"]
+    for parameter_of_command in _OF_THE_COMMAND:
+        told.pop(parameter_of_command, None)
     model, data_name = told.pop("model"), told.pop("data_name")
     try:
         settings, choices = module.settled(data_name, **told)

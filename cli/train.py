@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 @click.command("train")
 @options.model_option()
 @options.data_option()
-@options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt and metrics.jsonl.")
+@options.output_option("The folder for ckpt.pt (best validation accuracy), last.pt, metrics.jsonl and log.txt.")
 @click.option("--init", type=click.Choice(INITS), default="ku", show_default=True, help="Where the weights begin.")
 @runs.training_options()
+@runs.display_options()
 @options.json_option()
-def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: Any) -> None:
+def command(
+    model: str, data_name: str, output: Path, quiet: bool, log_every: float, as_json: bool, **chosen: Any
+) -> None:
     """Train the weights of a network: what a ticket is measured against.
 
     The same network, data, steps and checkpoints as in a search, but with all weights trained and none frozen. What
@@ -35,11 +39,13 @@ def command(model: str, data_name: str, output: Path, as_json: bool, **chosen: A
       sltpack train --model conv6 --data cifar10 --recipe short -o runs/trained
       sltpack infer runs/trained/ckpt.pt --data cifar10
     """
-    from sltpack.searching.request import train_on
+    with runs.shown(quiet, log_every):
+        from sltpack.searching.request import train_on
 
-    settings, choices = settled(data_name, **chosen)
-    found = train_on(model, data_name, output, settings, **choices)
-    runs.print_run(found, output, as_json, f"{found.source.size:,} weights trained")
+        settings, choices = settled(data_name, **chosen)
+        found = train_on(model, data_name, output, settings, **choices)
+    what = f"{found.source.size:,} weights trained"
+    runs.print_run(found, output, as_json, what, f"sltpack infer {{}} --data {shlex.quote(data_name)}")
 
 
 def settled(data_name: str, recipe: str, **chosen: Any) -> tuple[TrainingSettings, dict[str, Any]]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 4.6, 3.1
 """Inches of one panel without the legend: as wide as the screen of a telephone, its letters can still be read."""
+_BACKEND = "MPLBACKEND"
+_BACKEND_HIDDEN = threading.Lock()
 _FONT = 11
 _LEGEND_LINE = 0.24
 """Inches from a row of the legend to the next."""
@@ -131,7 +135,7 @@ def require_charts(where: str) -> None:
         RequestError: matplotlib is not installed.
     """
     try:
-        import matplotlib.figure  # noqa: F401
+        _matplotlib()
     except ImportError as error:
         raise RequestError(
             where,
@@ -139,6 +143,22 @@ def require_charts(where: str) -> None:
             found="none",
             remedy="install it: pip install 'sltpack[figures]'",
         ) from error
+
+
+def _matplotlib() -> Any:
+    """Import matplotlib without the backend of the environment.
+
+    None is used here. A notebook names one for its own process and all that it starts, which matplotlib refuses to be
+    imported with where it is not installed.
+    """
+    with _BACKEND_HIDDEN:
+        backend = os.environ.pop(_BACKEND, None)
+        try:
+            import matplotlib.figure
+        finally:
+            if backend is not None:
+                os.environ[_BACKEND] = backend
+    return matplotlib
 
 
 def draw(panels: Sequence[Panel], names: Sequence[str] = ()) -> str:
@@ -152,7 +172,7 @@ def draw(panels: Sequence[Panel], names: Sequence[str] = ()) -> str:
     Returns:
         An SVG document; the same panels and names give the same text with the same matplotlib.
     """
-    import matplotlib
+    matplotlib = _matplotlib()
     from matplotlib.figure import Figure
 
     own = [line.name for panel in panels for line in panel.lines]

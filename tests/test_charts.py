@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -163,3 +165,14 @@ def test_no_file_is_left_or_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     draw([panel(line("a", 1, 2))])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["module://no_such_package.backend", "nonsense"])
+def test_a_backend_of_the_environment_does_not_matter(backend: str) -> None:
+    code = (
+        "import os\nfrom sltpack.charts import *\nrequire_charts('here')\n"
+        "print(draw([Panel('t', 'x', 'y', (Line('a', (Point(1, 2),)),))]), os.environ['MPLBACKEND'])"
+    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "MPLBACKEND": backend}
+    drawn = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    assert drawn.startswith("<?xml") and drawn.endswith(f"</svg>\n {backend}\n")

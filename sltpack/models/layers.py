@@ -10,10 +10,18 @@ from torch import nn
 from ..errors import RequestError
 
 SEARCHABLE = (nn.Conv2d, nn.Linear)
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_REMEDIES = (
+    "build Conv2d and Linear with bias=False",
+    "build normalisation layers without learned parameters (affine=False, of LayerNorm elementwise_affine=False)",
+    "replace what is neither Conv2d nor Linear, or keep its numbers as a buffer",
+)
+_LISTED = 3
+"""Layers that an error names."""
 
 
 def searchable(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Finds the weights that a search may keep or prune.
+    """Find the weights that a search may keep or prune.
 
     Args:
         model: any torch module, also on the meta device.
@@ -27,15 +35,7 @@ def searchable(model: nn.Module) -> dict[str, torch.Tensor]:
             floating type than float32.
     """
     found = {name: module.weight for name, module in model.named_modules() if isinstance(module, SEARCHABLE)}
-    weights = {id(weight) for weight in found.values()}
-    others = [name for name, parameter in model.named_parameters() if id(parameter) not in weights]
-    if others or len(weights) != len(found):
-        raise RequestError(
-            f"model {type(model).__name__}",
-            expected="no parameters but the weights of its Conv2d and Linear layers, each its own",
-            found=", ".join(others[:3]) + (", ..." if others[3:] else "") if others else "a weight that layers share",
-            remedy="build the layers with bias=False and BatchNorm with affine=False",
-        )
+    _require_nothing_else(model, found)
     if not found:
         raise RequestError(
             f"model {type(model).__name__}",
@@ -52,6 +52,82 @@ def searchable(model: nn.Module) -> dict[str, torch.Tensor]:
                 remedy="make it float32, or register a constant with persistent=False",
             )
     return found
+
+
+def _require_nothing_else(model: nn.Module, found: Mapping[str, torch.Tensor]) -> None:
+    """Make sure that a model has no parameters but the weights of its searchable layers, each its own."""
+    sharing: dict[int, list[str]] = {}
+    for name, weight in found.items():
+        sharing.setdefault(id(weight), []).append(name)
+    tied = next((names for names in sharing.values() if len(names) > 1), None)
+    others = [name for name, parameter in model.named_parameters() if id(parameter) not in sharing]
+    if tied is None and not others:
+        return
+    raise RequestError(
+        f"model {type(model).__name__}",
+        expected="no parameters but the weights of its Conv2d and Linear layers, each its own",
+        found=f"one weight of the layers {' and '.join(map(_shown, tied))}" if tied else _listed(model, others),
+        remedy="give each layer a weight of its own" if tied else _remedy(model, others),
+    )
+
+
+def _listed(model: nn.Module, parameters: list[str]) -> str:
+    """Return the names of parameters, each with the layer that it belongs to and the type of that."""
+    layers: dict[str, list[str]] = {}
+    for parameter in parameters:
+        layer, _, own = parameter.rpartition(".")
+        layers.setdefault(layer, []).append(own)
+    words = [
+        f"{' and '.join(own)} of {_shown(layer)} ({type(model.get_submodule(layer)).__name__})"
+        for layer, own in list(layers.items())[:_LISTED]
+    ]
+    return ", ".join(words) + (f" and {len(layers) - _LISTED} more layers" if len(layers) > _LISTED else "")
+
+
+def _remedy(model: nn.Module, parameters: list[str]) -> str:
+    """Return what can be done about parameters that are not searched: each kind of layer has its own way."""
+    remedies = dict.fromkeys(
+        _REMEDIES[0] if isinstance(layer, SEARCHABLE) else _REMEDIES[1] if isinstance(layer, _NORMS) else _REMEDIES[2]
+        for layer in (model.get_submodule(name.rpartition(".")[0]) for name in parameters)
+    )
+    return ", ".join(remedies)
+
+
+def _shown(layer: str) -> str:
+    return layer or "the model itself"
+
+
+def parameter_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Find the names under which the state dict of a model has the weight of each searchable layer.
+
+    Args:
+        model: any torch module that `searchable` admits, also on the meta device.
+
+    Returns:
+        For each searchable layer, in the order of definition, by module name: all names of its weight, of which the
+        first one is "weight" behind the module's name. There are several where a module is used under several names.
+    """
+    return {
+        layer: _names_of(model, weight, f"{layer}.weight" if layer else "weight")
+        for layer, weight in searchable(model).items()
+    }
+
+
+def buffer_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Find the names under which the state dict of a model has each buffer, as `parameter_names` does for weights.
+
+    Args:
+        model: any torch module, also on the meta device.
+
+    Returns:
+        For each of `buffers` by its name there: all its names, this one first.
+    """
+    return {name: _names_of(model, buffer, name) for name, buffer in buffers(model).items()}
+
+
+def _names_of(model: nn.Module, tensor: torch.Tensor, first: str) -> tuple[str, ...]:
+    state = model.state_dict(keep_vars=True)
+    return (first, *(name for name, other in state.items() if other is tensor and name != first))
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:

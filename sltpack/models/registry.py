@@ -14,8 +14,8 @@ from torch import nn
 
 from ..errors import FormatError, RequestError
 from ..format.records import MAX_WEIGHTS, ModelSpec
-from .conv import conv
-from .gin import Gin
+from .conv import STAGES, conv
+from .gin import HIDDEN, Gin
 from .graph_batch import Neighbours, Nodes
 from .layers import searchable
 from .resnet import BLOCKS, ResNet
@@ -35,6 +35,8 @@ _IMAGE = ("channels", "height", "width")
 _NODE = ("features",)
 MAX_WIDTH = 1024
 """The largest factor of a model's channels."""
+_NARROWEST = {name: HIDDEN if name in FOR_GRAPHS else STAGES[0] for name in MODELS}
+"""Channels of the narrowest layer of each model at width 1; ResNets have as many as the others."""
 
 
 def spec(name: str, width: float, classes: int, input_shape: tuple[int, ...]) -> ModelSpec:
@@ -42,7 +44,8 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, ...]) ->
 
     Args:
         name: a name of `MODELS`, or "package.module:function"; whether there is such a model is not looked at.
-        width: factor of all channels, above 0 and up to `MAX_WIDTH`.
+        width: factor of all channels, above 0 and up to `MAX_WIDTH`; of sltpack's own models not so small that a layer
+            would have no channel.
         classes: how many outputs.
         input_shape: channels, height and width of the images, or the number of features of a graph's nodes.
 
@@ -58,6 +61,14 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, ...]) ->
             expected=f"a number above 0 and up to {MAX_WIDTH}",
             found=f"{width:g}",
             remedy="choose another",
+        )
+    least = 0.5 / _NARROWEST[name] if name in MODELS else 0.0
+    if width < least:
+        raise RequestError(
+            "--width",
+            expected=f"at least {least:.2g}, at which the narrowest layer of {name} has half a channel, rounded to one",
+            found=f"{width:g}",
+            remedy="choose a larger one",
         )
     if len(input_shape) not in (len(sizes) for sizes in _sizes(name)):
         wanted, found = ("a graph", "images") if name in FOR_GRAPHS else ("images", "a graph")

@@ -67,6 +67,29 @@ def _finite(tensors: Mapping[str, torch.Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
 
 
+def require_gradients(model: nn.Module) -> None:
+    """Make sure that the backward pass of a step has reached every searchable layer.
+
+    A layer that gets no gradient would never be searched or trained, and would be part of the result as it was drawn:
+    one that the forward pass does not use, or uses under `torch.no_grad()` or behind `detach()`.
+
+    Args:
+        model: after the backward pass, its gradients in place.
+
+    Raises:
+        RequestError: a layer has no gradient.
+    """
+    missing = [name for name, weight in searchable(model).items() if weight.grad is None]
+    if missing:
+        shown = [f"{name or 'the model itself'} ({type(model.get_submodule(name)).__name__})" for name in missing[:3]]
+        raise RequestError(
+            f"model {type(model).__name__}",
+            expected="a loss whose gradient reaches every Conv2d and Linear layer in the first step",
+            found=f"none at {', '.join(shown)}" + (f" and {len(missing) - 3} more" if missing[3:] else ""),
+            remedy="use each layer in the forward pass, without torch.no_grad() or detach(), or leave it out",
+        )
+
+
 def require_finite(epoch: int, loss: float, parameters: Iterable[torch.Tensor]) -> None:
     """Makes sure that a run goes somewhere.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ def require_tensorboard() -> None:
         ) from error
 
 
+_PREFIX = "events.out.tfevents."
+
+
 class Events:
     """The event file of a run, or none: what is measured after each epoch, as scalars over the epochs.
 
@@ -47,8 +51,7 @@ class Events:
             return
         from tensorboard.compat.proto.event_pb2 import SessionLog
 
-        now = time.time_ns()  # TensorBoard reads the files of a folder in the order of their names
-        self._path = folder / f"events.out.tfevents.{now // 10**9:010d}.{now % 10**9:09d}.sltpack"
+        self._path = folder / _next_name([path.name for path in folder.glob(f"{_PREFIX}*")], time.time_ns())
         _append(self._path, file_version="brain.Event:2")
         _append(self._path, step=1, session_log=SessionLog(status=SessionLog.START))  # voids what earlier files say
         for measured in history:
@@ -69,6 +72,26 @@ class Events:
 
         values = [Summary.Value(tag=name, simple_value=value) for name, value in measured.items() if name != "epoch"]
         _append(self._path, step=int(measured["epoch"]), summary=Summary(value=values))
+
+
+def _next_name(names: Sequence[str], now: int) -> str:
+    """Return a name for an event file that comes after others.
+
+    TensorBoard reads the files of a folder in the order of their names, and drops what comes in an earlier one. So
+    the name has the time in it, but where the clock was set back, a later time than it is.
+
+    Args:
+        names: of the files that are there.
+        now: the time, nanoseconds.
+    """
+    seconds = now // 10**9
+    name = f"{_PREFIX}{seconds:010d}.{now % 10**9:09d}.sltpack"
+    last = max(names, default="")
+    if name > last:
+        return name
+    found = re.match(r"\d{10}", last.removeprefix(_PREFIX))
+    after = f"{_PREFIX}{int(found[0]) + 1:010d}.{0:09d}.sltpack" if found else ""
+    return after if after > last else f"{last}.sltpack"  # of a name that is no time, the end
 
 
 def _append(path: Path, **content: Any) -> None:

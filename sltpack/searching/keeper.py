@@ -9,11 +9,13 @@ from typing import Any
 
 from ..checkpoints.records import Kept
 from .run import Run
-from .run_folder import BEST, LAST, write_metrics
+from .run_folder import BEST, LAST, read_metrics, write_metrics
 
 STEPS_BETWEEN = 8
 SECONDS_BETWEEN = 10.0
 """Between two writings of the folder lie so many steps or seconds: on a small graph it takes as long as some steps."""
+_OF_CLOCK = ("seconds", "time")
+"""What metrics.jsonl has of each epoch beside what was measured: how long it took, and the Unix time of its end."""
 
 
 class Keeper:
@@ -33,8 +35,12 @@ class Keeper:
         self._often = -(-STEPS_BETWEEN // run.steps)
         # Written before a stop that the last state did not outlive; what is found on the way there is no better.
         self._floor = best["validation_accuracy"] if best["epoch"] > len(history) else -1.0
+        # Kept beside the states and not in them, so that the same run gives the same checkpoints at any time.
+        self._clock: dict[int, dict[str, float]] = {}
         if run.team.leads:
-            write_metrics(run.place.folder, history)  # a run that was killed may have left it behind by a line
+            for entry in read_metrics(run.place.folder):
+                self._clock[int(entry["epoch"])] = {name: entry[name] for name in _OF_CLOCK if name in entry}
+            self._write_metrics(history)  # a run that was killed may have left it behind by a line
 
     @property
     def best(self) -> float:
@@ -46,11 +52,12 @@ class Keeper:
         """Whether the folder holds a state that a whole epoch was measured with, or will."""
         return bool(self._history) or self._floor >= 0
 
-    def note(self, measured: Mapping[str, float]) -> None:
-        """Takes note of a whole epoch, and writes the folder where that is due.
+    def note(self, measured: Mapping[str, float], seconds: float) -> None:
+        """Take note of a whole epoch, and write the folder where that is due.
 
         Args:
             measured: the epoch's numbers by name.
+            seconds: that the epoch took.
 
         Raises:
             OutputError: a file cannot be written.
@@ -63,6 +70,7 @@ class Keeper:
                 self._best = replace(last, memory={})
             self._last = last
         self._history.append(dict(measured))
+        self._clock[epoch] = {"seconds": round(seconds, 3), "time": round(time.time(), 3)}
         late = time.monotonic() - self._written > SECONDS_BETWEEN
         if late or epoch % self._often == 0 or epoch == self._run.settings.epochs:
             self.write()
@@ -79,6 +87,10 @@ class Keeper:
             self._best = None
         if self._last is not None:
             self._last.save(folder / LAST)
-            write_metrics(folder, self._last.metrics["history"])
+            self._write_metrics(self._last.metrics["history"])
             self._last = None
         self._written = time.monotonic()
+
+    def _write_metrics(self, history: list[dict[str, float]]) -> None:
+        lines = [{**entry, **self._clock.get(int(entry["epoch"]), {})} for entry in history]
+        write_metrics(self._run.place.folder, lines)

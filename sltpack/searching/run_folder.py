@@ -25,6 +25,8 @@ LAST = "last.pt"
 """The state after the last whole epoch, to go on from."""
 METRICS = "metrics.jsonl"
 """One line an epoch."""
+LOG = "log.txt"
+"""What a run says while it goes on, to read and not to compute with."""
 _MAX_METRICS = 2**24
 """Bytes: a hundred thousand epochs."""
 _MAY_DIFFER = ("date", "sltpack", "data_title")
@@ -114,7 +116,7 @@ def forget(folder: Path) -> None:
         folder: of the run; another run may begin in it.
     """
     # The last one last: alone it is still a run that can go on.
-    for name in (METRICS, BEST, LAST):
+    for name in (LOG, METRICS, BEST, LAST):
         with suppress(OSError):  # whatever stands in the way, the run's own error is the one to tell
             (folder / name).unlink(missing_ok=True)
 

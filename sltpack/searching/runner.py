@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,8 +24,16 @@ from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, evaluating, predict
 from ..models import build, try_out
 from ..models.generated import is_small, predict_generated
-from ..models.layers import buffers, channels_last, copied_buffers, count_batches, forget_statistics, restore_buffers
-from ..progress import Bar, bar, say
+from ..models.layers import (
+    buffers,
+    channels_last,
+    copied_buffers,
+    count_batches,
+    forget_statistics,
+    restore_buffers,
+    searchable,
+)
+from ..progress import Bar, Log, bar, say
 from ..source.network import searched_kept
 from .batches import AUTO, batch_size_for, explained
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
@@ -33,8 +42,9 @@ from .events import Events, require_tensorboard
 from .keeper import Keeper
 from .methods.edge_popup import EdgePopup, first_scores
 from .methods.weight_training import WeightTraining
+from .reporting import notes, of_epoch
 from .run import Interrupted, Place, Run, steps_of
-from .run_folder import BEST, LAST, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
+from .run_folder import BEST, LAST, LOG, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
 from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
 
@@ -43,6 +53,8 @@ AnySettings = TypeVar("AnySettings", bound=TrainingSettings)
 _NOTHING_MEASURED: Mapping[str, Any] = {"epoch": 0, "validation_accuracy": None, "history": []}
 _REPORT_EVERY = 10
 """Steps between two looks at the loss, which wait for the device."""
+_SLOW = 1.0
+"""Seconds after which steps are counted without such a look."""
 
 
 def search(
@@ -173,6 +185,10 @@ def ready_model(source: Source, data: DataSet, device: torch.device, builder: st
     require_fitting(source, data)
     model = build(source.model, builder)
     require_real(model, source)
+    for weight in searchable(model).values():
+        weight.requires_grad_(
+            True
+        )  # whatever its builder said: published code draws weights that are not to be trained
     model = channels_last(model.to(device))
     try_out(model, source.model)
     return model
@@ -270,15 +286,25 @@ def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) 
     total = run.settings.epochs
     keeper = Keeper(run, history, best)
     events = Events(run.place.folder if run.place.tensorboard and run.team.leads else None, history)
+    log = Log(run.place.folder / LOG) if run.team.leads else None
     try:
-        with bar(run.name, run.steps * total, run.steps * len(history)) as running:
+        if log is not None and len(history) < total:
+            log.write(f"{run.name}: epochs {len(history) + 1} to {total}")
+        with bar(run.name, run.steps * total, run.steps * len(history), log) as running:
             for epoch in range(len(history), total):
-                words = f"epoch {epoch + 1}/{total}" + (f" best {keeper.best:.3f}" if history else "")
-                trained = _epoch(run, epoch, running, words)
+                begin = time.monotonic()
+                trained = _epoch(run, epoch, running, keeper.best if history else None)
                 require_finite_buffers(epoch, run.model)
-                measured = {"epoch": epoch + 1, **trained, "validation_accuracy": _accuracy(run, run.validation)}
-                keeper.note(measured)
+                measured = {
+                    "epoch": epoch + 1,
+                    **trained,
+                    "validation_accuracy": _accuracy(run, run.validation),
+                    "rate": run.settings.rate((epoch + 1) / total) if run.stepper.learns else 0.0,
+                }
+                seconds = time.monotonic() - begin
+                keeper.note(measured, seconds)
                 events.add(measured)
+                running.tell(*of_epoch(measured, total, keeper.best, seconds))
     except (KeyboardInterrupt, SltpackError) as error:
         if history:
             keeper.write()
@@ -295,7 +321,7 @@ def _save_begun(run: Run) -> None:
         started.save(run.place.folder / BEST)
 
 
-def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
+def _epoch(run: Run, epoch: int, running: Bar, best: float | None) -> dict[str, float]:
     settings, steps, device = run.settings, run.steps, run.place.device
     # Every epoch has its own sources of chance, so that a run can go on from any of them.
     shuffled = np.random.default_rng([settings.seed_of("order"), 2, epoch]).permutation(len(run.train))
@@ -306,7 +332,7 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
         run.method.draw(settings.seed_of("score"), epoch)
         forget_statistics(run.model)
     losses, right = torch.zeros((), device=device), torch.zeros((), device=device)
-    measured, reported = {"loss": math.inf, "train_accuracy": 0.0}, 0
+    measured, reported, looked = {"loss": math.inf, "train_accuracy": 0.0}, 0, time.monotonic()
     run.stepper.network.train()
     batches = run.train.training_batches(shuffled[: steps * run.batch_size], run.batch_size, chance, run.team.share)
     for step, (batch, labels) in enumerate(batches):
@@ -317,9 +343,11 @@ def _epoch(run: Run, epoch: int, running: Bar, words: str) -> dict[str, float]:
         if done % _REPORT_EVERY == 0 or done == steps:
             measured = _measured(run, losses, right, done)
             require_finite(epoch, measured["loss"], run.method.parameters)
-            loss_so_far, accuracy_so_far = measured["loss"], measured["train_accuracy"]
-            running.advance(done - reported, f"{words} loss {loss_so_far:.3f} accuracy {accuracy_so_far:.3f}")
-            reported = done
+            running.advance(done - reported, *notes(epoch + 1, settings.epochs, measured, best))
+            reported, looked = done, time.monotonic()
+        elif time.monotonic() - looked > _SLOW:
+            running.advance(done - reported)
+            reported, looked = done, time.monotonic()
     return measured
 
 
@@ -364,4 +392,5 @@ def _finish(run: Run, test: Labelled) -> Kept:
     tested = replace(best, metrics={**best.metrics, "test_accuracy": reached, **outputs})
     if run.team.leads:
         tested.save(run.place.folder / BEST)
+        Log(run.place.folder / LOG).write(f"test accuracy {reached:.4f}, of epoch {best.metrics['epoch']}")
     return tested

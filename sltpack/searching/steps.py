@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..checkpoints.records import Kept
 from ..errors import RequestError
+from .checks import require_gradients
 from .distributed.team import is_of_others, parted
 from .settings import Settings, TrainingSettings
 
@@ -53,9 +54,9 @@ class Method(Protocol):
         """Reads a state."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Stepper:
-    """What takes steps.
+    """What takes steps, and makes sure at the first of them that they reach every layer.
 
     Attributes:
         settings: of the run.
@@ -68,6 +69,7 @@ class Stepper:
     network: nn.Module
     method: Method
     optimizer: torch.optim.Optimizer
+    _has_stepped: bool = field(default=False, init=False)
 
     @property
     def learns(self) -> bool:
@@ -76,11 +78,11 @@ class Stepper:
 
     def memory(self) -> Memory:
         """Gives what the optimiser remembers."""
-        states = [(parameter, self.optimizer.state[parameter]) for parameter in self.method.parameters]
-        return {  # a weight that the model does not use has none, and keeps still
-            name: [torch.zeros_like(own) if state.get(name) is None else state[name] for own, state in states]
+        states = [self.optimizer.state[parameter] for parameter in self.method.parameters]
+        return {  # before the first step nothing, and where there is no momentum none
+            name: [state[name] for state in states]
             for name in REMEMBERED[self.settings.optimizer]
-            if any(state.get(name) is not None for _, state in states)
+            if all(state.get(name) is not None for state in states)
         }
 
     def step(self, batch: Any, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,7 +97,7 @@ class Stepper:
             The class scores [B, classes] and the loss [] before the step.
 
         Raises:
-            RequestError: the model cannot be trained on so many.
+            RequestError: the model cannot be trained on so many, or the first step does not reach a layer.
             SltpackError: another process is gone.
         """
         scores, loss = self._gradients(batch, labels)
@@ -116,7 +118,7 @@ class Stepper:
                 with half:
                     scores = self.network(batch)  # (B, classes)
                 loss = functional.cross_entropy(scores.float(), labels)
-            if self.learns:
+            if self.learns and (loss.requires_grad or self._has_stepped):
                 loss.backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:  # too little memory, or BatchNorm over a single value
             if is_of_others(error):
@@ -130,7 +132,16 @@ class Stepper:
                 if self.settings.compiled
                 else "choose another --batch-size or model",
             ) from error
+        if self.learns and not self._has_stepped:
+            require_gradients(_unwrapped(self.network))
+            self._has_stepped = True
         return scores, loss
+
+
+def _unwrapped(network: nn.Module) -> nn.Module:
+    """Return the model itself, without what compiles it or joins processes."""
+    network = getattr(network, "_orig_mod", network)
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
 
 
 def make_stepper(

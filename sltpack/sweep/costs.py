@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from ..errors import SltpackError
 from ..inference.devices import choose_device
 from ..searching.settings import Settings
 from ..searching.timing import Pace, time_steps
+from .executors.processes import python
 from .plan.requests import Prepared
 from .sweeps import of_point
 
@@ -129,6 +129,5 @@ def _threads(count: int | None) -> Iterator[None]:
 def _seconds_to_start() -> float:
     begin = time.monotonic()
     # Silent: a terminal sends Ctrl-C to this process too, which would end in a traceback.
-    command = [sys.executable, "-c", _START]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(python(_START), check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.monotonic() - begin

@@ -47,7 +47,7 @@ def test_train_and_infer(tmp_path: Path) -> None:
     printed = sltpack("train", *options, "--learning-rate", 0.02, "--warmup", 1, "-o", folder).stdout
     found = checkpoint_reader.load_any(folder / BEST)
     assert printed.startswith(f"{folder / BEST}: epoch {found.metrics['epoch']} of 4, validation accuracy 0.")
-    assert printed.endswith(", 23,568 weights trained\n")
+    assert printed.endswith(f", 23,568 weights trained\nnext: sltpack infer {folder / BEST} --data digits\n")
     scored = json.loads(sltpack("infer", folder / BEST, "--data", "digits", "--json").stdout)
     assert scored["accuracy"] == found.metrics["test_accuracy"] > 0.8
     refused = sltpack("pack", folder / BEST, "-o", tmp_path / "model.slt", status=1).stderr
@@ -133,9 +133,30 @@ def test_packing_what_no_epoch_has_searched_is_told(tmp_path: Path, monkeypatch:
     assert sltpack("pack", tmp_path / "run" / BEST, "-o", tmp_path / "whole.slt").stderr == ""
 
 
+def test_a_dry_run_says_what_a_search_comes_to_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(sltpack("search", *SMALL, "--dry-run", "--json").stdout)
+    assert (found["weights"], found["pruned"], found["locked"], found["searched"]) == (6088, 1522, 1522, 3044)
+    assert (found["epochs"], found["steps"]) == (1, 8)
+    assert found["seconds"] >= 8 * found["step_seconds"] > 0
+    printed = sltpack("search", *SMALL, "--dry-run", "-o", "run").stdout.splitlines()
+    assert printed[0] == "source network: 6,088 weights, 1,522 pruned, 1,522 locked, 3,044 searched"
+    assert printed[1] == f"file: about {found['file_bits']:,} bits = {found['file_bits'] // 8:,} bytes"
+    assert printed[2].endswith(" ms per step, 8 steps per epoch") and printed[3].endswith(" s for 1 epoch")
+    assert not list(tmp_path.iterdir())
+    assert "Missing option '-o' / '--output'." in sltpack("search", *SMALL, status=2).stderr
+    sltpack("search", *SMALL, "-o", "run")
+    sltpack("pack", Path("run") / BEST, "-o", "model.slt")
+    assert 8 * Path("model.slt").stat().st_size == pytest.approx(found["file_bits"], rel=0.02)
+
+
 def test_results_are_one_line_whatever_files_are_called(tmp_path: Path) -> None:
     folder, ticket, weights = tmp_path / "a\nb", tmp_path / "c\nd.slt", tmp_path / "e\nf"
-    shown = [sltpack("search", *SMALL, "-o", folder).stdout]
+    first, following = sltpack("search", *SMALL, "-o", folder).stdout.splitlines()
+    assert following.startswith("next: sltpack pack ") and following.endswith("model.slt'")
+    shown = [f"{first}\n"]
     sltpack("pack", folder / BEST, "-o", ticket)
     shown.append(sltpack("verify", ticket).stdout)
     shown.append(sltpack("unpack", ticket, "-o", weights).stdout)

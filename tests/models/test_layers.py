@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from sltpack.errors import RequestError
-from sltpack.models.layers import assign, buffers, channels_last, searchable
+from sltpack.models.layers import assign, buffer_names, buffers, channels_last, parameter_names, searchable
 
 
 def test_layers_come_in_the_order_of_definition() -> None:
@@ -16,31 +18,83 @@ def test_layers_come_in_the_order_of_definition() -> None:
     assert list(buffers(model)) == ["1.running_mean", "1.running_var"]
 
 
+BIAS = "build Conv2d and Linear with bias=False"
+NORM = "build normalisation layers without learned parameters (affine=False, of LayerNorm elementwise_affine=False)"
+OTHER = "replace what is neither Conv2d nor Linear, or keep its numbers as a buffer"
+linear = partial(nn.Linear, 2, 2, bias=False)
+
+
+class Scaled(nn.Module):
+    """A model with a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2))
+        self.linear = linear()
+
+
 @pytest.mark.parametrize(
-    ("model", "found"),
+    ("model", "found", "remedy"),
     [
-        (nn.Linear(2, 2), "bias"),
-        (nn.Sequential(nn.Linear(2, 2, bias=False), nn.BatchNorm1d(2)), "1.weight, 1.bias"),
+        (nn.Linear(2, 2), "bias of the model itself (Linear)", BIAS),
+        (nn.Sequential(linear(), nn.BatchNorm1d(2)), "weight and bias of 1 (BatchNorm1d)", NORM),
+        (nn.Sequential(linear(), nn.LayerNorm(2)), "weight and bias of 1 (LayerNorm)", NORM),
+        (nn.Sequential(nn.Conv1d(2, 2, 1, bias=False)), "weight of 0 (Conv1d)", OTHER),
+        (nn.Sequential(nn.Embedding(2, 2), linear()), "weight of 0 (Embedding)", OTHER),
+        (
+            nn.Sequential(nn.MultiheadAttention(2, 1, bias=False)),
+            "in_proj_weight of 0 (MultiheadAttention)",
+            OTHER,
+        ),
+        (Scaled(), "scale of the model itself (Scaled)", OTHER),
+        (
+            nn.Sequential(nn.Linear(2, 2), nn.Conv1d(2, 2, 1), nn.PReLU(), nn.BatchNorm1d(2), nn.Linear(2, 2)),
+            "bias of 0 (Linear), weight and bias of 1 (Conv1d), weight of 2 (PReLU) and 2 more layers",
+            f"{BIAS}, {OTHER}, {NORM}",
+        ),
     ],
 )
-def test_learned_parameters_are_refused(model: nn.Module, found: str) -> None:
+def test_learned_parameters_are_refused_by_layer_and_type(model: nn.Module, found: str, remedy: str) -> None:
     with pytest.raises(RequestError) as caught:
         searchable(model)
     assert str(caught.value) == (
         f"model {type(model).__name__}: expected no parameters but the weights of its Conv2d and Linear layers, each its "
-        f"own, found {found}; build the layers with bias=False and BatchNorm with affine=False"
+        f"own, found {found}; {remedy}"
     )
 
 
 def test_shared_weights_are_refused() -> None:
-    first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    first, second = linear(), linear()
     second.weight = first.weight
     with pytest.raises(RequestError) as caught:
-        searchable(nn.Sequential(first, second))
+        searchable(nn.Sequential(first, second, linear()))
     assert str(caught.value) == (
-        "model Sequential: expected no parameters but the weights of its Conv2d and Linear layers, each its own, found a "
-        "weight that layers share; build the layers with bias=False and BatchNorm with affine=False"
+        "model Sequential: expected no parameters but the weights of its Conv2d and Linear layers, each its own, found one "
+        "weight of the layers 0 and 1; give each layer a weight of its own"
     )
+
+
+def test_every_name_of_the_state_dict_is_found() -> None:
+    """A module that is used under several names is one layer, and its weight has as many names."""
+    model = nn.Module()
+    model.a = nn.Sequential(linear(), nn.BatchNorm1d(2, affine=False))
+    model.c = linear()
+    model.b = model.a
+    model.a[0].register_parameter("also", model.a[0].weight)
+    assert parameter_names(model) == {
+        "a.0": ("a.0.weight", "a.0.also", "b.0.weight", "b.0.also"),
+        "c": ("c.weight",),
+    }
+    assert buffer_names(model) == {
+        "a.1.running_mean": ("a.1.running_mean", "b.1.running_mean"),
+        "a.1.running_var": ("a.1.running_var", "b.1.running_var"),
+    }
+    names = [
+        name for found in (parameter_names(model), buffer_names(model)) for all_ in found.values() for name in all_
+    ]
+    counts = {name for name in model.state_dict() if name.endswith("num_batches_tracked")}
+    assert set(names) | counts == set(model.state_dict())
+    assert parameter_names(nn.Linear(2, 2, bias=False)) == {"": ("weight",)}
 
 
 def test_nothing_to_search_is_refused() -> None:

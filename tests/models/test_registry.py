@@ -136,6 +136,18 @@ def test_arguments_from_a_file_are_checked(arguments: dict[str, object]) -> None
     )
 
 
+@pytest.mark.parametrize(("name", "least"), [("conv2", "0.0078"), ("resnet18", "0.0078"), ("gin", "0.0013")])
+def test_a_width_at_which_layers_would_have_no_channel(name: str, least: str) -> None:
+    shape = (8,) if name == "gin" else (1, 8, 8)
+    with pytest.raises(RequestError) as caught:
+        models.spec(name, 0.001, 10, shape)
+    assert str(caught.value) == (
+        f"--width: expected at least {least}, at which the narrowest layer of {name} has half a channel, rounded to one, "
+        "found 0.001; choose a larger one"
+    )
+    assert models.shapes(models.spec(name, 0.008, 10, shape))
+
+
 def test_an_input_too_small() -> None:
     with pytest.raises(RequestError) as caught:
         models.shapes(models.spec("conv8", 1.0, 10, (1, 8, 8)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sltpack.data.dataset import DataSet
 from sltpack.errors import OutputError, RequestError
 from sltpack.format.records import Source
 from sltpack.searching import keeper
-from sltpack.searching.events import Events
+from sltpack.searching.events import Events, _next_name
 from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import METRICS
 from sltpack.searching.runner import search
@@ -35,7 +36,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def test_the_event_file_has_what_was_measured(few_digits: DataSet, small_source: SourceMaker, tmp_path: Path) -> None:
     found = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
     shown = scalars(tmp_path)
-    assert set(shown) == {"loss", "train_accuracy", "validation_accuracy"}
+    assert set(shown) == {"loss", "train_accuracy", "validation_accuracy", "rate"}
     best = {entry["epoch"]: entry for entry in found.metrics["history"]}
     assert best
     for name, values in shown.items():
@@ -58,6 +59,26 @@ def test_a_resumed_run_goes_on_in_its_curves(
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True, resume=True)
     assert [epoch for epoch, _ in scalars(tmp_path)["loss"]] == [1, 2, 3]
+
+
+def test_a_clock_that_was_set_back_loses_no_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = [{"epoch": epoch, "loss": float(epoch)} for epoch in (1, 2, 3)]
+    now = [1_700_000_000 * 10**9]
+    monkeypatch.setattr(time, "time_ns", lambda: now[0])
+    for start in range(3):
+        events = Events(tmp_path, measured[:start])
+        events.add(measured[start])
+        now[0] -= 3600 * 10**9
+    assert scalars(tmp_path)["loss"] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("last", ["9999999999.000000001.sltpack", "1700000000.host.12.0", "zebra"])
+def test_a_name_follows_any_other(last: str) -> None:
+    names = [f"events.out.tfevents.{name}" for name in ("0000000001.host", last)]
+    for _ in range(3):
+        names.append(_next_name(names, 10**9))
+        assert names[-1] == max(names) != names[-2]
 
 
 def test_no_event_file_unless_it_is_asked_for(run: tuple[Path, object]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -26,11 +29,11 @@ from sltpack.models.layers import forget_statistics
 from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
 from sltpack.searching.methods.edge_popup import first_scores
-from sltpack.searching.request import search_on
+from sltpack.searching.request import search_on, train_on
 from sltpack.searching.run import Interrupted
-from sltpack.searching.run_folder import BEST, LAST, METRICS
+from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 from sltpack.searching.runner import search
-from sltpack.searching.settings import Settings
+from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import REMEMBERED, Stepper
 
 SourceMaker = Callable[..., Source]
@@ -73,7 +76,7 @@ def test_what_the_folder_holds(run: tuple[Path, Checkpoint]) -> None:
     lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert max(line["validation_accuracy"] for line in lines) == found.metrics["validation_accuracy"]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
 
 
 def test_the_same_call_gives_the_same_ticket(
@@ -108,6 +111,39 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
     resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert torch.equal(resumed.scores, run[1].scores)
     assert resumed.metrics == run[1].metrics
+
+
+def test_each_epoch_has_its_time_and_rate_and_the_log_goes_on(
+    few_digits: DataSet,
+    small_source: SourceMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    begin = time.time()
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "predict", stopping_after(1))
+        with pytest.raises(Interrupted):
+            search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
+    (before,) = map(json.loads, (tmp_path / METRICS).read_text().splitlines())
+    found = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+    lines = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
+    assert lines[0] == before
+    for epoch, line in enumerate(lines, 1):
+        assert line["rate"] == SETTINGS.rate(epoch / 2)
+        assert 0 < line["seconds"] < 100
+        assert begin - 1 < line["time"] < time.time() + 1
+    assert "seconds" not in found.metrics and "time" not in found.metrics["history"][0]  # the same bits at any time
+    told = [line.partition(" ")[2] for line in (tmp_path / LOG).read_text().splitlines()]
+    without = [re.sub(r"\d\.\d{3,4}", "N", re.sub(r"[\d.]+ s\b", "T s", line)) for line in told]
+    assert without == [
+        "search: epochs 1 to 2",
+        "epoch 1/2: loss N, training accuracy N, validation accuracy N, best N, T s, about T s left",
+        "search: epochs 2 to 2",
+        "epoch 2/2: loss N, training accuracy N, validation accuracy N, best N, T s",
+        f"test accuracy N, of epoch {found.metrics['epoch']}",
+    ]
+    assert capsys.readouterr().err.splitlines() == [line for line in told if line.startswith("epoch")]
 
 
 def test_evaluation_of_the_search_and_of_the_ticket_agree_on_every_image(
@@ -298,12 +334,15 @@ def test_what_a_killed_search_left_behind(
     folder, found = run
     for name in (BEST, LAST, METRICS):
         shutil.copy(folder / name, tmp_path)
-    lines = (tmp_path / METRICS).read_text()
-    (tmp_path / METRICS).write_text(lines.splitlines(keepends=True)[0])
+    first, last = (tmp_path / METRICS).read_text().splitlines()
+    (tmp_path / METRICS).write_text(f"{first}\n")
     (tmp_path / f".{LAST}.abc.part").write_text("half")
     noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
-    assert (tmp_path / METRICS).read_text() == lines
+    again = (tmp_path / METRICS).read_text().splitlines()
+    # How long the other epoch took is lost.
+    measured = {name: value for name, value in json.loads(last).items() if name not in ("seconds", "time")}
+    assert (again[0], json.loads(again[1])) == (first, measured)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([BEST, LAST, METRICS])
 
 
@@ -572,17 +611,73 @@ def test_a_sparsity_out_of_reach(few_digits: DataSet, small_source: SourceMaker,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_layer_that_the_model_does_not_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "idle_model.py").write_text(
-        "from torch import nn\n\nclass Idle(nn.Module):\n    def __init__(self, classes):\n        super().__init__()\n"
-        "        self.idle = nn.Linear(64, 8, bias=False)\n        self.used = nn.Linear(64, classes, bias=False)\n"
-        "    def forward(self, x):\n        return self.used(x.flatten(1))\n\n"
-        "def build(width, classes, input_shape):\n    return Idle(classes)\n"
+PARTIAL = """
+import torch
+from torch import nn
+
+class Partial(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.first = nn.Linear(64, 64, bias=False)
+        self.last = nn.Linear(64, classes, bias=False)
+
+    def forward(self, x):
+        hidden = x.flatten(1)
+        {forward}
+
+def build(width, classes, input_shape):
+    return Partial(classes).requires_grad_({trained})
+"""
+WHOLE_FORWARD = "return self.last(torch.relu(self.first(hidden)))"
+
+
+def partial_model(folder: Path, monkeypatch: pytest.MonkeyPatch, forward: str, trained: bool = True) -> str:
+    """Write a model of the user's own, and return its name."""
+    (folder / "partial_model.py").write_text(PARTIAL.format(forward=forward, trained=trained))
+    monkeypatch.delitem(sys.modules, "partial_model", raising=False)
+    monkeypatch.syspath_prepend(str(folder))
+    return "partial_model:build"
+
+
+@pytest.mark.parametrize(
+    ("forward", "missing"),
+    [
+        ("return self.last(hidden)", "first (Linear)"),
+        ("return self.last(self.first(hidden).detach())", "first (Linear)"),
+        ("with torch.no_grad(): hidden = self.first(hidden)\n        return self.last(hidden)", "first (Linear)"),
+        (f"with torch.no_grad(): {WHOLE_FORWARD}", "first (Linear), last (Linear)"),
+    ],
+)
+@pytest.mark.parametrize("call", [search_on, train_on])
+def test_a_layer_that_no_gradient_reaches_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Any, forward: str, missing: str
+) -> None:
+    settings = SETTINGS if call is search_on else TrainingSettings(epochs=1, batch_size=64, precision="float32")
+    model = partial_model(tmp_path, monkeypatch, forward)
+    with pytest.raises(RequestError) as caught:
+        call(model, "digits", tmp_path / "run", settings)
+    assert str(caught.value) == (
+        "model Partial: expected a loss whose gradient reaches every Conv2d and Linear layer in the first step, found none at "
+        f"{missing}; use each layer in the forward pass, without torch.no_grad() or detach(), or leave it out"
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    found = search_on("idle_model:build", "digits", tmp_path / "run", replace(SETTINGS, weight_decay=0.0))
-    idle, _ = found.scores.split([layer.searched for layer in found.source.layers])
-    assert torch.equal(idle, first_scores(found.source, 0)[: len(idle)])
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_random_supermasks_need_no_gradient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = partial_model(tmp_path, monkeypatch, f"with torch.no_grad(): {WHOLE_FORWARD}")
+    search_on(model, "digits", tmp_path / "run", replace(SETTINGS, method="random"))
+
+
+def test_weights_that_were_built_not_to_be_trained_are_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As published code of tickets builds them."""
+    found = []
+    for trained in (True, False):
+        model = partial_model(tmp_path, monkeypatch, WHOLE_FORWARD, trained)
+        found.append(search_on(model, "digits", tmp_path / f"{trained}", SETTINGS))
+    assert torch.equal(found[0].scores, found[1].scores)
+    assert not torch.equal(found[1].scores, first_scores(found[1].source, 0))
 
 
 def test_a_batch_too_small_for_random_supermasks_too(

@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from sltpack import files
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.checkpoints.records import Checkpoint, Kept
-from sltpack.searching.run_folder import BEST, LAST, METRICS
+from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 from sltpack.searching.steps import Stepper
 from sltpack_cli.main import cli
 
@@ -255,7 +255,7 @@ def values(kept: Kept) -> dict[str, Any]:
 
 def assert_same(folder: Path, whole: Path) -> None:
     """Compares all that two runs left, bit for bit."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
     for name in (BEST, LAST):
         one, other = (values(checkpoint_reader.load_any(place / name)) for place in (folder, whole))
         assert set(one) == set(other)

@@ -216,7 +216,7 @@ class _PoochProgress:
         self.bar.advance(amount)
 
     def reset(self) -> None:
-        self.bar.progress.update(self.bar.task, completed=self.done)
+        self.bar.restart(self.done)
 
     def close(self) -> None:
         """Does nothing: the bar belongs to its context."""

@@ -211,7 +211,9 @@ class _WholeBatchNorm:
 def _leaves_out(model: nn.Module, shape: tuple[int, ...]) -> bool:
     """Tells whether a model has weights that it does not use, for whose gradients the processes would wait."""
     model.eval()  # a trial must not move BatchNorm's statistics
-    model(example(shape, next(model.parameters()).device)).sum().backward()
+    scores = model(example(shape, next(model.parameters()).device))
+    if scores.requires_grad:  # otherwise the first step refuses the model
+        scores.sum().backward()
     left_out = any(parameter.grad is None for parameter in model.parameters())
     model.zero_grad()
     return left_out

@@ -31,7 +31,8 @@ class Task:
     def commands(self) -> list[list[str]]:
         """Gives the command lines of sltpack, one after the other, that make the run and pack what it finds."""
         folder = str(self.folder)
-        run = [self.point.command, *self.point.words(), f"--output={folder}", "--resume"]
+        # What a run would say goes into its log; the last line of its errors is why it failed.
+        run = [self.point.command, *self.point.words(), f"--output={folder}", "--resume", "--quiet"]
         if self.point.command != "search":
             return [run]
         # The dashes keep a folder whose name begins with one from being read as an option.

@@ -30,6 +30,19 @@ _LAST_BYTES = 1 << 16
 """Of what a process writes as its errors, in which the last line is looked for."""
 
 
+def python(statements: str) -> list[str]:
+    """Return the command line of a Python process that imports nothing from the working folder by accident.
+
+    A random.py, numpy.py or sltpack there would otherwise take the place of the real one. A model of the user's own is
+    imported from that folder where --model names it, and from PYTHONPATH as ever.
+
+    Args:
+        statements: what it runs.
+    """
+    # Python puts "" in front for -c, the folder itself for -m; -P, which puts nothing there, exists from 3.11 on.
+    return [sys.executable, "-c", f"import sys; sys.path[:1] = filter(None, sys.path[:1]); {statements}"]
+
+
 class Process:
     """A process that runs a module of this package, and ends with this one.
 
@@ -51,7 +64,7 @@ class Process:
     ) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the fault; a pipe may be full
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.{module}"],
+            python(f"import runpy; runpy.run_module('{__package__}.{module}', run_name='__main__', alter_sys=True)"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if answers else subprocess.DEVNULL,
             stderr=self._errors,

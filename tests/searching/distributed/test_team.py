@@ -37,7 +37,7 @@ from sltpack.searching.distributed.team import ALONE, Team, _WholeBatchNorm, tea
 from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
 from sltpack.searching.presets import of_recipe
 from sltpack.searching.request import search_on, train_on
-from sltpack.searching.run_folder import BEST, LAST, METRICS
+from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import Stepper, make_stepper
 
@@ -276,8 +276,9 @@ def test_the_command_in_two_processes_gives_the_ticket_of_one(commanded: Path, t
         assert mine == pytest.approx(theirs, abs=1e-5)
     assert both.metrics["test_accuracy"] == one.metrics["test_accuracy"]
     lines = [json.loads(line) for line in (commanded / METRICS).read_text().splitlines()]
-    assert lines == checkpoint_reader.load(commanded / LAST).metrics["history"]
-    assert sorted(path.name for path in commanded.iterdir()) == sorted([BEST, LAST, METRICS])
+    history = checkpoint_reader.load(commanded / LAST).metrics["history"]
+    assert [{name: line[name] for name in entry} for line, entry in zip(lines, history, strict=True)] == history
+    assert sorted(path.name for path in commanded.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
 
 
 def test_batch_norm_sees_the_whole_batch(folder: Path, alone: Callable[[str], Kept]) -> None:
@@ -432,7 +433,7 @@ def test_a_process_that_dies_and_is_started_anew(commanded: Path, tmp_path: Path
         assert one.metrics == whole.metrics
         if name == LAST:
             assert torch.equal(one.memory["momentum_buffer"], whole.memory["momentum_buffer"])
-    assert sorted(path.name for path in again.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in again.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
 
 
 def test_an_error_of_the_first_process_ends_torchrun(commanded: Path) -> None:

@@ -31,7 +31,7 @@ def task(folder: Path, name: str, command: str) -> Said:
 def test_what_a_run_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "seed=1"
     told = {name: Task(Point("seed=1", name, {}, {"seed": 1}), folder).commands() for name in ("search", "train")}
-    run = ["--seed=1", f"--output={folder}", "--resume"]
+    run = ["--seed=1", f"--output={folder}", "--resume", "--quiet"]
     assert told["train"] == [["train", *run]]
     packed = ["pack", f"--output={folder / 'model.slt'}", "--force", "--", str(folder / "ckpt.pt")]
     assert told["search"] == [["search", *run], packed]
@@ -46,6 +46,18 @@ def test_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     }
     assert begun == ["a", "b", "c"]
     assert ended == {"a": None, "b": "No such command 'nonsense'.", "c": None}
+
+
+def test_a_run_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "numpy", "types", "json", "click"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working folder')")
+    for name in ("sltpack", "sltpack_cli"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('imported from the working folder')")
+    monkeypatch.chdir(tmp_path)
+    verified = task(tmp_path, "a", "verify")
+    monkeypatch.setattr(Said, "commands", lambda _: [["verify", "conv6-cifar10"]])
+    assert [outcome.fault for outcome in Local().run([verified], lambda _: None)] == [None]
 
 
 def test_the_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +77,7 @@ def worker(folder: Path) -> subprocess.Popen[str]:
     """Starts a worker that would read a ticket from a pipe that nobody writes into, and so never end."""
     os.mkfifo(folder / "pipe")
     (folder / "waits.py").write_text("import sys\nprint('begun', flush=True)\nopen('pipe').read()\n")
-    code = (
-        "import runpy; from sltpack.sweep import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
-    )
+    code = "import runpy; from sltpack.sweep.executors import worker; runpy.run_module = lambda *_, **__: runpy.run_path('waits.py')"
     process = subprocess.Popen(
         [sys.executable, "-c", f"{code}; worker.main()"],
         cwd=folder,

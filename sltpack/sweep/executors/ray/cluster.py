@@ -85,7 +85,7 @@ class Cluster:
         if not tasks:
             return
         self._require_answer()
-        process = Process("submitter", self._order(tasks).words(), os.environ, answers=True)
+        process = Process("ray.submitter", self._order(tasks).words(), os.environ, answers=True)
         joined, waiting, known = False, set(range(len(tasks))), set[int]()
         try:
             for word, *more in process.answers():

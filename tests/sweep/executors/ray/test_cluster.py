@@ -182,7 +182,7 @@ def test_one_of_this_machine_alone_tells_what_is_broken(folder: Path) -> None:
     (folder / "plan.toml").write_text(PLAN.replace("epochs = 60", "epochs = 1"))
     (folder / "runs" / RUN).mkdir(parents=True)
     (folder / "runs" / RUN / METRICS).mkdir()
-    out, err = ended(start_sweep(folder, "--ray", "local", "--json"), status=1)
+    out, err = ended(start_sweep(folder, "--ray", "local", "--json", "--quiet"), status=1)
     (broken,) = json.loads(out)["broken"]
     assert broken["name"] == RUN
     assert METRICS in broken["fault"]
