@@ -42,42 +42,45 @@ def command(file: str, layers: bool, as_json: bool, max_weights: int) -> None:
         click.echo(json.dumps({**asdict(found), "sparsity": found.sparsity, **named}))
         return
 
-    from rich.text import Text
-
-    from .output import console, described, layer_table, parts_chart, weights_chart
+    from .output import console, described, layer_table, parts_chart, weights_chart, write
+    from .screen import TOGETHER
 
     source, out = ticket.header.source, console()
     arguments = ", ".join(f"{key} {value}" for key, value in source.model.arguments.items())
-    out.print(Text.assemble((one_line(file), "bold"), one_line(f"  {source.model.name} ({arguments})")))
+    name = one_line(file)
+    write(out, f"{name}  {one_line(f'{source.model.name} ({arguments})')}", bold=len(name))
     about = ", ".join(f"{key} {value}" for key, value in ticket.header.about.items())
     if about:
-        out.print(Text(one_line(about)))
+        write(out, one_line(about))
     out.print()
-    out.print(f"file           {found.file_bits:>13,} bits = {found.file_bits // 8:,} bytes")
-    out.print(f"supermask      {found.supermask_bits:>13,} bits, {_each(found.supermask_bits, found.searched)}")
-    entropy = _each(found.entropy_bits, found.searched)
-    out.print(f"entropy        {found.entropy_bits:>13,.0f} bits, {entropy}, by one density a layer")
-    out.print(f"paper's count  {found.paper_bits:>13,} bits, one a searched weight")
-    ratio = found.dense_bits / found.file_bits
-    out.print(f"dense float32  {found.dense_bits:>13,} bits, {ratio:.1f} times the file")
+    size = found.file_bits // 8
+    for what, bits, meaning in (
+        ("file", found.file_bits, f"= {size:,} bytes"),
+        ("supermask", found.supermask_bits, _each(found.supermask_bits, found.searched)),
+        ("entropy", found.entropy_bits, f"{_each(found.entropy_bits, found.searched)}, by layer densities"),
+        ("paper's count", found.paper_bits, "one per searched weight"),
+        ("dense float32", found.dense_bits, f"{found.dense_bits / found.file_bits:.1f} times the file"),
+    ):
+        write(out, f"{what:<13}  {bits:>13,.0f} bits, {meaning}".replace(", =", " ="))
     out.print("\n[bold]where the bits go[/bold]")
     out.print(parts_chart(found))
     out.print(f"\n[bold]the {found.weights:,} weights[/bold]")
     out.print(weights_chart(found))
+    out.print()
     frozen = found.pruned + found.locked
-    out.print(
-        f"\nsparsity {found.sparsity:.4f}, search space {found.searched:,} ({found.searched / found.weights:.4f}), "
-        f"freezing {frozen / found.weights:.4f} = "
-        f"pruning {found.pruned / found.weights:.4f} + locking {found.locked / found.weights:.4f}"
-    )
+    shares = {"sparsity k": found.sparsity, "pruning p": found.pruned / found.weights}
+    shares |= {"locking l": found.locked / found.weights, "freezing f = p + l": frozen / found.weights}
+    write(out, ", ".join(f"{what} {share:.4f}".replace(" ", TOGETHER) for what, share in shares.items()))
+    write(out, f"search space {found.searched:,} weights ({found.searched / found.weights:.4f})")
     for line in described(ticket):
-        out.print(Text(one_line(line)))
+        write(out, one_line(line))
     if layers:
         out.print()
-        out.print(layer_table(found))
-        inner = ", ".join(f"{part.replace('_', ' ')} {bits:,}" for part, bits in found.supermask_parts.items())
-        out.print(f"\nbits of the supermask: {inner}")
+        out.print(layer_table(found).drawn())
+        inner = ", ".join(f"{part.replace('_', ' ')}{TOGETHER}{bits:,}" for part, bits in found.supermask_parts.items())
+        out.print()
+        write(out, f"bits of the supermask: {inner}")
 
 
 def _each(bits: float, searched: int) -> str:
-    return f"{bits / searched:.3f} a searched weight" if searched else "nothing searched"
+    return f"{bits / searched:.3f} per searched weight" if searched else "nothing searched"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from sltpack import __version__
 from sltpack.errors import SltpackError, reason
 
-from . import demo, infer, info, pack, report, search, sweep, theory, train, unpack, verify
+from . import demo, infer, info, listing, pack, report, search, sweep, theory, train, unpack, verify
+from .docstrings import restore_help
 from .interrupts import imports_come_first
+from .screen import say
+from .usage import in_one_line
 
 
 class Failure(click.ClickException):
@@ -21,6 +24,10 @@ class Failure(click.ClickException):
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
         self.exit_code = exit_status  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line so that it fits the terminal."""
+        say(f"Error: {self.message}", error=True, page=False)
 
 
 def _of_system(error: OSError) -> SltpackError:
@@ -33,8 +40,20 @@ def _of_system(error: OSError) -> SltpackError:
     )
 
 
+def _of_call(error: click.UsageError) -> click.ClickException:
+    """Return the line that a wrong call becomes; a call without any word keeps its help."""
+    return error if type(error).__name__ == "NoArgsIsHelpError" else Failure(in_one_line(error), error.exit_code)
+
+
 class Commands(click.Group):
     """A group that turns the errors of the library into one line on standard error."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options of the group."""
+        try:
+            return super().make_context(*args, **extra)
+        except click.UsageError as error:
+            raise _of_call(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs a command."""
@@ -45,6 +64,8 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Failure("stopped by Ctrl-C", 130) from error
+        except click.UsageError as error:
+            raise _of_call(error) from error
         except SltpackError as error:
             raise Failure(str(error), error.exit_status) from error
         except MemoryError as error:
@@ -71,10 +92,13 @@ def cli() -> None:
       sltpack demo
       sltpack info conv6-cifar10
       sltpack search --model conv6 --data cifar10 --sparsity 0.5 --freeze 0.5 -o runs/conv6
-      sltpack pack runs/conv6/ckpt.pt -o model.slt
+      sltpack pack runs/conv6 -o model.slt
       sltpack infer model.slt --data cifar10
     """
 
 
-for module in (search, train, sweep, report, pack, info, unpack, infer, verify, demo, theory):
+for module in (search, train, sweep, report, pack, info, unpack, infer, verify, listing, demo, theory):
     cli.add_command(module.command)
+
+if sys.flags.optimize > 1:
+    restore_help(cli)

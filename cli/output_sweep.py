@@ -22,7 +22,8 @@ from sltpack import progress
 from sltpack.errors import SltpackError, one_line
 from sltpack.progress import duration
 
-from .output import console
+from .output import Rows, console
+from .screen import say
 
 if TYPE_CHECKING:
     from sltpack.checkpoints.results import Result
@@ -71,13 +72,11 @@ def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int
         click.echo(json.dumps({**told, "seconds": seconds, "jobs": jobs}))
         return
     _print_left_out(sweep)
-    table = _table("run", "state", right=("epochs", "steps", "a step", "time"))
-    for row in rows:
-        table.add_row(*row.cells())
-    console().print(table)
+    head = ("run", "state", "epochs", "steps", "a step", "time")
+    console().print(Rows(head, tuple(row.cells() for row in rows), left=2).drawn())
     alone = f"{len(runs)} of {len(sweep.runs)} runs to make, {duration(seconds)} one after another"
     together = duration(side_by_side([row.seconds for row in rows if row.cost is not None], jobs))
-    click.echo(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone)
+    say(f"{alone}, about {together} with {jobs} side by side" if jobs > 1 else alone, page=False)
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,13 @@ class _Row:
         timed = {"epochs": self.cost.epochs, "steps": pace.steps, "step_seconds": pace.step}
         return {**told, **timed, "seconds": self.seconds}
 
-    def cells(self) -> list[Text]:
-        cells = [one_line(self.point.name), self.state]
-        if self.cost is not None:
-            pace = self.cost.pace
-            step = f"{1000 * pace.step:.3g} ms"
-            cells += [str(self.cost.epochs), f"{pace.steps:,}", step, duration(self.seconds)]
-        return [Text(cell) for cell in cells]
+    def cells(self) -> tuple[str, ...]:
+        named = one_line(self.point.name), self.state
+        if self.cost is None:
+            return *named, "", "", "", ""
+        pace = self.cost.pace
+        step = f"{1000 * pace.step:.3g} ms"
+        return *named, str(self.cost.epochs), f"{pace.steps:,}", step, duration(self.seconds)
 
 
 def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> None:
@@ -165,9 +164,9 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         runs = [{**_asked(point), **result.told()} for point, result in told]
         click.echo(json.dumps({"plan": sweep.where, "runs": runs, "broken": faults, "left_out": _left_out(sweep)}))
     else:
-        console().print(_results(told))
+        console().print(_results(told).drawn())
         for name, fault in broken.items():
-            click.echo(one_line(f"broken: {name}: {fault}"))
+            say(one_line(f"broken: {name}: {fault}"), page=False)
     if broken:
         name, fault = next(iter(broken.items()))
         raise SltpackError(
@@ -284,20 +283,20 @@ def _tell(line: str, live: Live) -> None:
     if live.is_started and sys.stdout is not None and sys.stdout.isatty():
         live.console.print(Text(line), soft_wrap=True)
     else:
-        click.echo(line)
+        say(line, page=False)
 
 
 def _asked(point: Point) -> dict[str, Any]:
     return {"name": point.name, "command": point.command, "options": dict(point.options)}
 
 
-def _results(results: list[tuple[Point, Result]]) -> Table:
-    table = _table("run", right=("k", "p", "l", "search space", "validation", "test", "bits"))
+def _results(results: list[tuple[Point, Result]]) -> Rows:
+    rows = []
     for point, result in results:
         shares = ["" if share is None else f"{share:.3g}" for share in (result.sparsity, result.prune, result.lock)]
         measured = [f"{result.validation_accuracy:.4f}", f"{result.test_accuracy:.4f}", f"{result.bits:,}"]
-        table.add_row(Text(one_line(point.name)), *shares, f"{result.searched:,}", *measured)
-    return table
+        rows.append((one_line(point.name), *shares, f"{result.searched:,}", *measured))
+    return Rows(("run", "k", "p", "l", "search space", "validation", "test", "bits"), tuple(rows))
 
 
 def _line(ended: Result | str) -> str:
@@ -313,16 +312,15 @@ def _left_out(sweep: Sweep) -> list[dict[str, str]]:
 
 def _print_left_out(sweep: Sweep, most: int | None = None) -> None:
     for left in sweep.left_out[:most]:
-        click.echo(one_line(f"left out: {left.point.name}: {left.reason}"))
+        say(one_line(f"left out: {left.point.name}: {left.reason}"), page=False)
     more = len(sweep.left_out[most:]) if most is not None else 0
     if more:
-        click.echo(f"left out: {more} more that cannot exist; --dry-run names them")
+        say(f"left out: {more} more that cannot exist; --dry-run names them", page=False)
 
 
-def _table(*left: str, right: tuple[str, ...]) -> Table:
+def _table(first: str, *, right: tuple[str, ...]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in left:
-        table.add_column(name, no_wrap=True)
+    table.add_column(first, no_wrap=True)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -10,6 +10,10 @@ import click
 from sltpack.format.records import CODECS
 
 from . import options
+from .screen import say
+
+BEST = "ckpt.pt"
+"""The file of a run's folder that is packed, `sltpack.searching.run_folder.BEST`."""
 
 
 @click.command("pack")
@@ -49,11 +53,12 @@ def command(
 ) -> None:
     """Pack a search's checkpoint into a .slt file.
 
-    The file is read back and has to give the same weights, bit for bit, before it gets its name.
+    CKPT is a ckpt.pt, or the folder of a run that holds one. The file is read back and has to give the same weights,
+    bit for bit, before it gets its name.
 
     \b
     Examples:
-      sltpack pack runs/conv6/ckpt.pt -o model.slt
+      sltpack pack runs/conv6 -o model.slt
       sltpack pack runs/resnet18/ckpt.pt -o small.slt --buffers f16
       sltpack pack runs/conv6/ckpt.pt -o plain.slt --codec raw
     """
@@ -61,6 +66,8 @@ def command(
 
     from .output import print_parts
 
+    if checkpoint.is_dir():
+        checkpoint /= BEST
     packed = pack(
         checkpoint, output, buffers=buffers, codec=codec, force=force, builder=builder, max_weights=max_weights
     )
@@ -71,8 +78,9 @@ def command(
     else:
         print_parts(str(output), file)
     if not packed.validated:
-        click.echo(
+        say(
             "note: the search was stopped in its first epoch, and what it found was never validated; "
             "sltpack search --resume goes on",
-            err=True,
+            error=True,
+            page=False,
         )

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sltpack.errors import RequestError, SltpackError, one_line
+from sltpack.limits import PLAN_BYTES, PLAN_POINTS
 
 from . import options, runs, search, train
+from .screen import say
 
 if TYPE_CHECKING:
     from sltpack.sweep.executors.local import Executor
-    from sltpack.sweep.plan.files import Option
+    from sltpack.sweep.plan.files import Limits, Option
     from sltpack.sweep.plan.points import Point
     from sltpack.sweep.plan.requests import Request
     from sltpack.sweep.sweeps import Sweep
@@ -38,7 +40,7 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
 
 
 @click.command("sweep")
-@click.argument("plans", metavar="PLAN...", nargs=-1, required=True)
+@click.argument("plans", metavar="PLAN...", nargs=-1, required=True, type=options.PLAN)
 @click.option("-o", "--output", type=options.PATH, help="The folder for the runs, a folder each; made where missing.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many runs are made side by side."
@@ -59,6 +61,27 @@ def _change(context: click.Context, parameter: click.Parameter, given: tuple[str
     callback=_change,
     help="What an option is instead of what the plan says; [1, 2] becomes an axis. Can be given more than once.",
 )
+@click.option(
+    "--allow-model",
+    "allowed",
+    multiple=True,
+    metavar="MODULE:BUILDER",
+    help="Let the plan use this model of your own, whose code is run. One that --set model=... names is allowed too.",
+)
+@click.option(
+    "--max-points",
+    type=click.IntRange(min=1),
+    default=PLAN_POINTS,
+    show_default=True,
+    help="The most runs that one plan may ask for.",
+)
+@click.option(
+    "--max-plan-bytes",
+    type=click.IntRange(min=1),
+    default=PLAN_BYTES,
+    show_default=True,
+    help="The longest plan that is read.",
+)
 @runs.display_options()
 @options.json_option()
 def command(
@@ -68,6 +91,9 @@ def command(
     address: str | None,
     dry_run: bool,
     changes: list[tuple[str, str]],
+    allowed: tuple[str, ...],
+    max_points: int,
+    max_plan_bytes: int,
     quiet: bool,
     log_every: float,
     as_json: bool,
@@ -77,7 +103,8 @@ def command(
     PLAN is a TOML file that names what is fixed and what varies, or a plan of the package: paper:positions,
     paper:sparsity, paper:width, paper:size, paper:table, and each of them with -small behind it, for minutes on two
     cores instead of days on a GPU. Every point is a run in its own folder. The same command goes on after any stop:
-    what is finished is skipped, what is broken repeated. Of several plans each has its own folder, by its name.
+    what is finished is skipped, what is broken repeated. Of several plans each has its own folder, by its name. A plan
+    may come from a stranger: a model of one's own that it names is used only where --allow-model names it too.
 
     \b
     Examples:
@@ -88,10 +115,12 @@ def command(
       sltpack sweep mine.toml -o /shared/runs/mine --ray auto
       sltpack sweep paper:positions -o runs/positions --set recipe=short --set seed=[0,1,2]
     """
+    from sltpack.sweep.plan.files import Limits
+
     if output is None and not dry_run:
         raise click.UsageError("Missing option '-o' / '--output'.")
     with runs.shown(quiet, log_every):
-        _sweep_all(plans, output, jobs, address, dry_run, changes, as_json)
+        _sweep_all(plans, output, jobs, address, dry_run, changes, allowed, Limits(max_plan_bytes, max_points), as_json)
 
 
 def _sweep_all(
@@ -101,6 +130,8 @@ def _sweep_all(
     address: str | None,
     dry_run: bool,
     changes: list[tuple[str, str]],
+    allowed: tuple[str, ...],
+    limits: Limits,
     as_json: bool,
 ) -> None:
     from sltpack.sweep.sweeps import Stopped
@@ -109,11 +140,11 @@ def _sweep_all(
 
     executor = _executor(jobs, address)
     folders = _folders(plans, output)
-    sweeps = [_sweep(plan, changes) for plan in plans]
+    sweeps = [_sweep(plan, changes, allowed, limits) for plan in plans]
     broken: list[SltpackError] = []
     for sweep, folder in zip(sweeps, folders, strict=True):
         if len(sweeps) > 1 and not as_json:
-            click.echo(one_line(sweep.where))
+            say(one_line(sweep.where), page=False)
         if dry_run or folder is None:
             show_costs(sweep, folder, executor.threads(), jobs, as_json)
             continue
@@ -144,13 +175,14 @@ def _folders(plans: tuple[str, ...], output: Path | None) -> list[Path | None]:
     return [output / name for name in names]
 
 
-def _sweep(plan: str, changes: list[tuple[str, str]]) -> Sweep:
-    """Reads a plan and the data of its points."""
+def _sweep(plan: str, changes: list[tuple[str, str]], allowed: tuple[str, ...], limits: Limits) -> Sweep:
+    """Read a plan and the data of its points."""
     from sltpack.sweep.plan.files import read, value_of
     from sltpack.sweep.plan.points import points_of
     from sltpack.sweep.sweeps import sweep_of
 
-    found = read(plan, _commands(), [(option, value_of(text)) for option, text in changes])
+    told = [(option, value_of(text)) for option, text in changes]
+    found = read(plan, _commands(), told, allowed=allowed, limits=limits)
     return sweep_of(found.where, [_request(found.where, point) for point in points_of(found)])
 
 

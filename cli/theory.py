@@ -84,15 +84,14 @@ def subset_sum(
       sltpack theory subset-sum --ratios 0 0 --ratios 0.4 0 --ratios 0 0.4 --svg needed.svg
     """
     from sltpack.charts import require_charts
-    from sltpack.files import refuse_existing, write_atomically
+    from sltpack.files import require_place, write_atomically
     from sltpack.progress import bar
     from sltpack.theory import Experiment, draw, fit, measure
 
     asked = [Experiment(*pair, one, delta, trials, seed, most) for one in epsilon for pair in ratios or _RATIOS]
     if picture is not None:
         require_charts("--svg")
-        if not force:
-            refuse_existing(picture)
+        require_place(picture, force=force)
     curves = []
     with bar("subset sums", len(asked)) as running:
         for experiment in asked:
@@ -104,15 +103,16 @@ def subset_sum(
         common = {"delta": delta, "trials": trials, "seed": seed, "most": most}
         click.echo(json.dumps({**common, "constant": constant, "curves": [_summary(curve) for curve in curves]}))
     else:
-        from .output import console, needed_chart, successes_chart
+        from .output import console, needed_chart, successes_chart, write
 
         out = console()
         if len(curves) == 1:
-            out.print(successes_chart(curves[0]))
+            out.print(successes_chart(curves[0]).drawn())
             out.print()
-        out.print(needed_chart(curves))
+        out.print(needed_chart(curves).drawn())
         if constant is not None and len(curves) > 1:
-            out.print(f"\nwithout locking, n = {constant:.2f} log(1 / min(delta, epsilon)) / (1 - f) fits best")
+            out.print()
+            write(out, f"without locking, n = {constant:.2f} log(1 / min(delta, epsilon)) / (1 - f) fits best")
     if picture is not None:  # last, so that a full disk costs no more than the picture
         write_atomically(picture, draw(curves).encode(), force=force)
 

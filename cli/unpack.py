@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .screen import say
 
 
 @click.command("unpack")
@@ -48,4 +49,4 @@ def command(
         click.echo(json.dumps({"file": str(output), **asdict(done)}))
     else:
         line = f"{output}: {done.tensors} tensors, {done.weights:,} weights, weights_sha256 {done.weights_sha256}"
-        click.echo(one_line(line))
+        say(one_line(line), page=False)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
-from sltpack.errors import FormatError, MismatchError, one_line
+from sltpack.errors import FormatError, MismatchError, SltpackError, one_line
 
 from . import options
+from .screen import say
 
 _GENERATED = 32
 
@@ -57,15 +59,17 @@ def command(
             from sltpack.inference.checking import check_run
 
             found["outputs_alike"] = check_run(file, builder, max_weights)
-    except (FormatError, MismatchError) as error:
-        if not as_json:
-            raise
-        click.echo(json.dumps({"file": file, "ok": False, **found, "error": str(error)}))
+    except SltpackError as error:
+        named = error.within(Path(file))
+        if not as_json or not isinstance(error, FormatError | MismatchError):
+            raise named from error
+        click.echo(json.dumps({"file": file, "ok": False, **found, "error": str(named)}))
         context.exit(error.exit_status)
     if as_json:
         click.echo(json.dumps({"file": file, "ok": True, **found}))
         return
-    told = [f"{name} {found[name]}" for name in ("file_sha256", "weights_sha256")]
+    say(one_line(f"{file}: ok"))
+    for name in ("file_sha256", "weights_sha256"):
+        say(f"{name:<14}  {found[name]}")
     if runs:
-        told.append(f"{found['outputs_alike']} of {_GENERATED} outputs alike")
-    click.echo(one_line(f"{file}: ok, {', '.join(told)}"))
+        say(f"{'outputs':<14}  {found['outputs_alike']} of {_GENERATED} alike")

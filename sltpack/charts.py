@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import textwrap
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ _LEGEND_LETTERS = 54
 """Of a row below one panel."""
 _SWATCH_LETTERS = 7
 """What the sample of a line and the gaps around it take in such a row."""
+_TITLE_LETTERS = 40
+"""Of a line of a panel's title."""
+_TITLE_LINE = 0.2
+"""Inches from such a line to the next."""
 _FEW = 12
 """Points of a line up to which each gets a mark."""
 # Colours by Okabe and Ito, which most colour-blind people tell apart, the light ones darkened. The numbers of colours,
@@ -109,6 +114,7 @@ class Panel:
         lines: drawn in this order.
         x_logarithmic: whether powers of ten are equally far apart on the x axis.
         y_logarithmic: the same of the y axis.
+        x_whole: whether x is counted, so that only whole numbers label its axis.
         percent: whether y is a share that is written in percent.
         guide: the ends of a thin straight line behind the others, where there is one.
         y_reach: numbers that the y axis reaches at least, where it is compared with another panel's.
@@ -120,6 +126,7 @@ class Panel:
     lines: tuple[Line, ...]
     x_logarithmic: bool = False
     y_logarithmic: bool = False
+    x_whole: bool = False
     percent: bool = False
     guide: tuple[Point, Point] | None = None
     y_reach: tuple[float, float] | None = None
@@ -180,13 +187,18 @@ def draw(panels: Sequence[Panel], names: Sequence[str] = ()) -> str:
     shown = sorted(set(own), key=list(looks).index)
     columns = _columns(shown, len(panels))
     rows = -(-len(shown) // columns) if len(shown) > 1 else 0
+    letters = len(panels) * _LEGEND_LETTERS - _SWATCH_LETTERS
+    names_of_lines = {name: _wrapped(name, letters) for name in shown}
+    legend = rows * max((1 + name.count("\n") for name in names_of_lines.values()), default=1)
+    titles = max(_wrapped(panel.title, _TITLE_LETTERS).count("\n") for panel in panels)
     # Whatever a matplotlibrc of the user's says: the defaults, and what is ours.
     with matplotlib.rc_context({**_defaults(matplotlib.rcParamsDefault), **_SETTINGS}):
-        figure = Figure(figsize=(WIDTH * len(panels), HEIGHT + _LEGEND_LINE * rows), layout="constrained")
+        height = HEIGHT + _LEGEND_LINE * legend + _TITLE_LINE * titles
+        figure = Figure(figsize=(WIDTH * len(panels), height), layout="constrained")
         for number, panel in enumerate(panels, 1):
             _draw_panel(figure.add_subplot(1, len(panels), number), panel, looks)
         if rows:
-            _draw_legend(figure, shown, looks, columns)
+            _draw_legend(figure, names_of_lines, looks, columns)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
@@ -201,7 +213,14 @@ def _look(number: int) -> dict[str, Any]:
         "color": _COLOURS[number % len(_COLOURS)],
         "linestyle": _DASHES[number % len(_DASHES)],
         "marker": _MARKS[number % len(_MARKS)],
+        "markerfacecolor": "none",  # of points in one place each is seen
+        "markeredgewidth": 1.3,
     }
+
+
+def _wrapped(text: str, letters: int) -> str:
+    """Break a text into lines, within a word where one is longer than a line."""
+    return text if len(text) <= letters else textwrap.fill(text, letters, break_on_hyphens=False)
 
 
 def _columns(names: Sequence[str], panels: int) -> int:
@@ -237,7 +256,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, Any]]
     if panel.y_reach is not None:
         axes.update_datalim([(0.0, y) for y in panel.y_reach], updatex=False)
         axes.autoscale_view()
-    axes.set_title(panel.title)
+    axes.set_title(_wrapped(panel.title, _TITLE_LETTERS))
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     for axis, logarithmic, scale in (
@@ -248,7 +267,9 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Mapping[str, Any]]
             scale("log")
             _round_ticks(axis)
         else:
-            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+            whole = panel.x_whole and axis is axes.xaxis
+            steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
+            axis.set_major_locator(MaxNLocator(6, steps=steps, integer=whole))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if panel.percent:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g} %"))
@@ -286,8 +307,10 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _draw_legend(figure: Figure, names: Sequence[str], looks: Mapping[str, Mapping[str, Any]], columns: int) -> None:
+def _draw_legend(
+    figure: Figure, names: Mapping[str, str], looks: Mapping[str, Mapping[str, Any]], columns: int
+) -> None:
     from matplotlib.lines import Line2D
 
-    samples = [Line2D([], [], label=name, **looks[name]) for name in names]
+    samples = [Line2D([], [], label=text, **looks[name]) for name, text in names.items()]
     figure.legend(handles=samples, loc="outside lower left", ncols=columns)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import cast
+
 _MAX_SHOWN = 200
+_MAX_DEPTH = 20
+_MAX_BITS = 1000
+_BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}"), set: ("{", "}")}
 
 
 class SltpackError(Exception):
@@ -23,6 +29,17 @@ class SltpackError(Exception):
         self.found = found
         self.remedy = remedy
         super().__init__(self.where, expected, found, remedy)
+
+    def within(self, place: object) -> SltpackError:
+        """Return the same error with the place that it is in, such as a file, named in front unless it is already.
+
+        Args:
+            place: such as the name of a file.
+        """
+        if self.where.startswith(str(place)):
+            return self
+        where = f"{place}: {self.where}"
+        return type(self)(where, expected=self.expected, found=self.found, remedy=self.remedy)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.where, self.expected, self.found, self.remedy)
@@ -81,7 +98,9 @@ def one_line(text: str, limit: int = 1000) -> str:
     Returns:
         The text with every unprintable character escaped, cut at the limit.
     """
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    # Cut first: what is escaped is never shorter, and a stranger's text can be a whole file.
+    head = text[: limit + 1]
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in head)
     return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
 
 
@@ -100,14 +119,64 @@ def reason(error: OSError) -> str:
 
 
 def shown(value: object) -> str:
-    """Gives a value from a file for an error, short enough that the rest of the sentence can be read."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        text = "deeply nested values"
-    except ValueError:  # Python writes no whole numbers of thousands of digits
-        text = "a number of too many digits"
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+    """Return a value from a file for an error, short enough that the rest of the sentence can be read.
+
+    Args:
+        value: anything; of lists, tuples and dictionaries, no more is looked at than is shown, since a small file can
+            hold some that would never end.
+
+    Returns:
+        What `repr` has for it, cut to 200 characters.
+    """
+    text = ""
+    for piece in _pieces(value, 0):
+        text += piece
+        if len(text) > _MAX_SHOWN:
+            return text[: _MAX_SHOWN - 3] + "..."
+    return text
+
+
+def _pieces(value: object, depth: int) -> Iterator[str]:
+    """Spell a value as `repr` does, piece by piece."""
+    kind = type(value)
+    brackets = _BRACKETS.get(kind)
+    if brackets is not None and depth == _MAX_DEPTH:
+        yield "..."
+    elif brackets is not None and value:
+        yield brackets[0]
+        for number, item in enumerate(cast("Iterable[object]", value)):
+            yield ", " if number else ""
+            yield from _pieces(item, depth + 1)
+            if kind is dict:
+                yield ": "
+                yield from _pieces(cast("dict[object, object]", value)[item], depth + 1)
+        yield ",)" if kind is tuple and len(cast("tuple[object, ...]", value)) == 1 else brackets[1]
+    elif kind in (str, bytes):
+        yield repr(cast("str | bytes", value)[: _MAX_SHOWN + 1])
+    elif kind is int and abs(cast("int", value)) >> _MAX_BITS:
+        yield "a number of too many digits"  # Python takes a time that grows with their square, or refuses
+    else:
+        try:
+            yield repr(value)
+        except (RecursionError, ValueError):
+            yield f"a value of type {kind.__name__}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the remedy for a name that is misspelt.
+
+    Args:
+        name: as it was given.
+        known: the names that there are.
+
+    Returns:
+        Such as "did you mean conv6?"; None where no name is like it.
+    """
+    import difflib
+
+    spelt = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower()[:_MAX_SHOWN], spelt, n=1)
+    return f"did you mean {spelt[found[0]]}?" if found else None
 
 
 def require_positive(where: object, number: int | None) -> None:

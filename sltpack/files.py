@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import OutputError, RequestError, reason
+from .limits import FILE_NAME_BYTES
 
 TEMPORARY = ".part"
 """How the name of a file ends that is not yet whole; in front stand a dot and the final name."""
@@ -65,6 +66,39 @@ def require_free(path: Path, source: Path, *, force: bool) -> None:
     refuse_overwriting(path, source)
     if not force:
         refuse_existing(path)
+
+
+def require_place(path: Path, *, force: bool) -> None:
+    """Make sure, before the work is done, that a file can be written at a place.
+
+    Args:
+        path: the file that is to be written.
+        force: whether an existing file may be replaced.
+
+    Raises:
+        RequestError: the name is taken, or is that of a folder or device.
+        OutputError: its folder is missing or cannot be written, or its name is longer than file systems take.
+    """
+    if not force or (os.path.lexists(path) and not os.path.isfile(path)):
+        refuse_existing(path)
+    size = len(os.fsencode(path.name))
+    folder_mode = 0
+    found = ""
+    if size > FILE_NAME_BYTES:
+        found = f"a name of {size} bytes, of which {FILE_NAME_BYTES} are possible"
+    else:
+        try:
+            folder_mode = os.stat(path.parent).st_mode
+        except OSError as error:
+            found = f"{path.parent}: {reason(error)}"
+    if not found and not stat.S_ISDIR(folder_mode):
+        found = f"{path.parent}, which is no folder"
+    if not found and not os.access(path.parent, os.W_OK | os.X_OK):
+        found = f"{path.parent}, which cannot be written"
+    if found:
+        raise OutputError(
+            path, expected="a place that can be written", found=found, remedy="choose another place, or make the folder"
+        )
 
 
 def open_plain(path: Path) -> BinaryIO:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -53,7 +54,7 @@ def test_panels_that_reach_as_far_are_on_one_scale() -> None:
         found = []
         for one in panels:
             root = ElementTree.fromstring(draw([one]))
-            uses = [use for use in root.iter(f"{SVG}use") if "fill: #0072b2" in use.get("style", "")]
+            uses = [use for use in root.iter(f"{SVG}use") if "stroke: #0072b2" in use.get("style", "")]
             found.append(float(uses[0].get("y", "")))
         return found
 
@@ -70,7 +71,7 @@ def test_points_stand_where_they_should() -> None:
         points = tuple(Point(place, 1 + index) for index, place in enumerate(where))
         picture = draw([Panel("", "", "", (Line("a", points),), x_logarithmic=x_logarithmic)])
         root = ElementTree.fromstring(picture)
-        uses = [use for use in root.iter(f"{SVG}use") if "fill: #0072b2" in use.get("style", "")]
+        uses = [use for use in root.iter(f"{SVG}use") if "stroke: #0072b2" in use.get("style", "")]
         return [float(use.get("x", "")) for use in uses]
 
     for found in (places(False, 1, 2, 3), places(True, 10, 1000, 100_000)):
@@ -84,6 +85,36 @@ def test_bars_are_drawn_where_there_is_a_deviation() -> None:
         return len(draw([panel(Line("a", (Point(1, 1, deviation), Point(2, 2, deviation))))]))
 
     assert size(0.1) > size(0.0)
+
+
+def test_marks_are_open_so_that_points_in_one_place_are_all_seen() -> None:
+    picture = draw([panel(line("one", 0.1), line("two", 0.1))])
+    for colour in charts._COLOURS[:2]:
+        assert f"stroke: {colour}" in picture
+        assert f"fill: {colour}" not in picture
+    assert charts._MARKS[0] != charts._MARKS[1]
+
+
+def test_whole_numbers_alone_label_what_is_counted() -> None:
+    counted = Panel("", "", "", (line("a", 0.5, 0.6, 0.55),), x_whole=True)
+    found = [text for text in texts(draw([counted])) if text.replace(".", "").isdigit()]
+    assert {"1", "2", "3"} <= set(found)
+    assert not {"1.5", "2.5"} & set(found)
+    assert "1.5" in texts(draw([replace(counted, x_whole=False)]))
+
+
+def test_long_names_are_broken_and_not_cut() -> None:
+    title, name = "net" * 20 + " on " + "data" * 10, "learning rate 0.5, " * 9
+    picture = draw([Panel(title, "", "", (line(name, 1, 2), line("b", 2, 1)))])
+    written = "".join(texts(picture)).replace(" ", "")
+    assert title.replace(" ", "") in written
+    assert name.replace(" ", "") in written
+    assert max(map(len, texts(picture))) <= charts._LEGEND_LETTERS
+    height = [
+        float(ElementTree.fromstring(one).get("height", "").removesuffix("pt"))
+        for one in (picture, draw([panel(line("a", 1), line("b", 2))]))
+    ]
+    assert height[0] > height[1]
 
 
 def test_the_same_picture_is_the_same_bytes_whatever_the_user_likes(

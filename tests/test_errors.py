@@ -20,6 +20,7 @@ from sltpack.errors import (
     RequestError,
     SltpackError,
     one_line,
+    shown,
 )
 
 STATUSES = {
@@ -109,3 +110,60 @@ def test_what_is_damaged() -> None:
     error = errors.damaged("file.slt", "3 bytes", "2")
     assert type(error) is errors.FormatError
     assert str(error) == "file.slt: expected 3 bytes, found 2; the file is damaged; get it again"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -5,
+        1.5,
+        "a'b",
+        b"x",
+        [],
+        (),
+        {},
+        (1,),
+        [1, "a", None],
+        {"a": [1, (2, 3)], 5: {}},
+        {7},
+        set(),
+        frozenset({1}),
+        "x" * 198,
+        2**900,
+    ],
+)
+def test_what_is_shown_is_what_python_shows(value: object) -> None:
+    text = repr(value)
+    assert shown(value) == (text if len(text) <= 200 else text[:197] + "...")
+
+
+def test_what_is_shown_costs_no_more_than_it_is_long() -> None:
+    doubled: object = [1]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    nested: tuple[object, ...] = ()
+    for _ in range(1_000_000):
+        nested = (nested,)
+    assert len(shown(doubled)) == 200
+    assert shown(nested) == "(" * 20 + "..." + ",)" * 20
+    assert shown([0] * 10**6) == shown([0] * 300)
+    assert shown({n: n for n in range(10**5)}).endswith("...")
+    assert shown("\n" * 10**7) == shown("\n" * 300)
+    assert shown({"a": 10**5000}) == "{'a': a number of too many digits}"
+    while nested:  # from the outside, since Python would free it in a recursion
+        nested = nested[0]  # type: ignore[assignment]
+
+
+def test_one_line_looks_at_no_more_than_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counted(str):
+        cut: int | None = None
+
+        def __getitem__(self, place: object) -> str:
+            assert isinstance(place, slice)
+            Counted.cut = place.stop
+            return str(self)[place]
+
+    assert one_line(Counted("\n" * 10**6), 9) == r"\n\n\n" + "..."
+    assert Counted.cut == 10

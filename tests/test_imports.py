@@ -24,7 +24,7 @@ from sltpack.tickets import ticket as tickets
 
 BASE = ("errors", "limits", "files", "bundled", "format")
 """These know the standard library alone, so that `sltpack info` answers at once."""
-NUMERIC = ("source", "supermask", "tickets", "charts", "theory")
+NUMERIC = ("source", "supermask", "tickets", "charts", "theory", "pickles")
 """These know numpy and bitarray too."""
 RUNNING = ("progress", "models", "data", "export", "checkpoints", "inference", "searching", "sweep", "report")
 """These know torch."""

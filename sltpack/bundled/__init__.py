@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import RequestError
+from ..errors import RequestError, closest
 
 _FOLDER = Path(__file__).parent
 
@@ -16,10 +16,11 @@ def names() -> tuple[str, ...]:
 
 
 def locate(name: str | Path) -> Path:
-    """Finds a ticket's file.
+    """Find a ticket's file.
 
     Args:
-        name: a path, or the name of a ticket in the package; a file of that name comes first.
+        name: a path, or the name of a ticket in the package. The name of a ticket in the package stands for that
+            ticket, whatever else is called so: a file of that name in the working folder is "./name".
 
     Returns:
         The path; whether there is a file is known only where no folder and no suffix `.slt` mark it as a path.
@@ -27,13 +28,14 @@ def locate(name: str | Path) -> Path:
     Raises:
         RequestError: the name is none of a file or a ticket in the package.
     """
+    if str(name) in names():
+        return _FOLDER / f"{name}.slt"
     path = Path(name)
-    if os.path.exists(path) or path.name != str(name) or path.suffix == ".slt":
+    if os.path.lexists(path) or path.name != str(name) or path.suffix == ".slt":
         return path
-    packaged = _FOLDER / f"{name}.slt"
-    if not os.path.exists(packaged):
-        known = f" or the name of a ticket in the package ({', '.join(names())})" if names() else ""
-        raise RequestError(
-            name, expected=f"a .slt file{known}", found="no such file or directory", remedy="check the name"
-        )
-    return packaged
+    raise RequestError(
+        name,
+        expected=f"a .slt file or the name of a ticket in the package ({', '.join(names())})",
+        found="no such file or directory",
+        remedy=closest(str(name), names()) or "check the name",
+    )

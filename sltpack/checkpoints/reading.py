@@ -88,12 +88,14 @@ def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
     if not isinstance(buffers, dict):
         raise wrong("buffers", "tensors by name", described(buffers))
     for name, tensor in buffers.items():
-        if not _is_utf8(name) or not is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
+        if not _is_name(name) or not is_plain(tensor) or not bool(torch.isfinite(tensor).all()):
             raise wrong("buffers", "finite float32 tensors by name", f"{shown(name)}: {described(tensor)}")
     settings, metrics = values.get("settings"), values.get("metrics")
     if not isinstance(settings, dict) or not isinstance(metrics, dict) or not is_history(metrics.get("history")):
         raise wrong("settings and metrics", "values by name, with a history of numbers by name", "others")
     for name, value in settings.items():
+        if not isinstance(name, str):
+            raise wrong("settings", "texts as names", shown(name))
         if not _is_setting(value):
             raise wrong("settings", f"{shown(name)}, a number or text, or a list of texts", described(value))
     if type(metrics.get("epoch")) is not int:
@@ -128,7 +130,7 @@ def _memory(path: Path, values: Mapping[str, Any]) -> Mapping[str, object]:
         momentum = values.get("momentum")
         return {} if momentum is None else {"momentum_buffer": momentum}
     memory = values.get("memory")
-    if not isinstance(memory, dict) or not all(map(_is_utf8, memory)):
+    if not isinstance(memory, dict) or not all(map(_is_name, memory)):
         raise FormatError(f"{path}: memory", expected="tensors by name", found=described(memory), remedy=HOW_TO_MAKE)
     return memory
 
@@ -155,7 +157,8 @@ def _is_setting(value: object) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
-def _is_utf8(text: object) -> bool:
+def _is_name(text: object) -> bool:
+    """Return whether a value is a text that UTF-8 can write."""
     try:
         return isinstance(text, str) and bool(text.encode())
     except UnicodeEncodeError:

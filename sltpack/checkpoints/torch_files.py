@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
-import pickle
-import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, TypeGuard
 
 import torch
-from torch import nn
 
 from ..errors import FormatError, RequestError, reason, shown
 from ..files import open_plain, write_atomically
+from ..pickles import checkpoint
+from ..pickles.checkpoint import Contents
+from ..pickles.faults import PickleFault, damaged, unclear
+from ..pickles.records import Record, Storage, Tensor
 
 HOW_TO_MAKE = "make one with sltpack search or train"
+_BYTE_TYPES = {"bool", "uint8", None}
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
@@ -36,7 +37,7 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
-    """Reads a file, running no code that it may hold.
+    """Read one of sltpack's own files, running no code that it may hold.
 
     Args:
         path: the file.
@@ -50,22 +51,7 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
         RequestError: there is no such file.
         FormatError: it is of another format or version, is damaged or holds code.
     """
-    try:
-        stream = open_plain(path)
-    except OSError as error:
-        raise RequestError(path, expected="a checkpoint", found=reason(error), remedy=HOW_TO_MAKE) from error
-    try:
-        with stream, warnings.catch_warnings():
-            _require_whole(path, stream)
-            warnings.simplefilter("ignore")  # what torch warns of in a stranger's file ends in an error below
-            values = torch.load(stream, map_location="cpu", weights_only=True)
-    except FormatError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise _code_or_damage(path) from error
-    except Exception as error:  # torch.load raises nearly anything on damaged files
-        found = f"a file that torch cannot read ({type(error).__name__})"
-        raise FormatError(path, expected="a checkpoint", found=found, remedy=HOW_TO_MAKE) from error
+    values = read_any(path)
     if not isinstance(values, dict) or values.get("format") != form:
         found = "another tool's checkpoint, without scores" if isinstance(values, dict) else type(values).__name__
         raise FormatError(path, expected="a checkpoint of sltpack", found=found, remedy=HOW_TO_MAKE)
@@ -79,60 +65,85 @@ def read(path: Path, form: str, versions: Sequence[int]) -> dict[str, Any]:
     return values
 
 
-def _require_whole(path: Path, stream: BinaryIO) -> None:
-    """Makes sure that a file is what was written, and holds no more than it is long, before torch reads it.
+def read_any(path: Path, remedy: str = HOW_TO_MAKE) -> object:
+    """Read any file of torch.save, of any version and tool, running no code that it may hold.
 
-    torch itself takes whatever memory a part claims to need, and does not look at the parts' sums.
+    Args:
+        path: the file.
+        remedy: what the reader can do where it cannot be read.
+
+    Returns:
+        What was saved: None, bool, int, float, str, bytes, list, tuple, dict and tensors on the CPU; numbers of NumPy
+        as Python's, an OrderedDict and its like as a dict, what else is admitted as the records of `pickles`. Tensors
+        that shared their numbers share them.
 
     Raises:
-        FormatError: it is no archive of torch.save, its parts are compressed or overlap, or one has another sum.
+        RequestError: there is no such file, or none that can be read.
+        FormatError: it is of another kind, is damaged or holds code.
     """
     try:
-        archive = zipfile.ZipFile(stream)
-        parts = archive.infolist()
-        size = stream.seek(0, io.SEEK_END)
-        stored = all(part.compress_type == zipfile.ZIP_STORED for part in parts)
-        if sum(part.file_size for part in parts) > size or not stored:
-            raise FormatError(
-                path,
-                expected="parts that are stored as they are, as torch.save does",
-                found="parts that are larger than the file",
-                remedy=HOW_TO_MAKE,
-            )
-        damaged = archive.testzip()
-    except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, OSError) as error:
-        raise _code_or_damage(path) from error
-    if damaged is not None:
+        with open_plain(path) as stream:
+            return _with_tensors(checkpoint.read(stream))
+    except PickleFault as fault:
         raise FormatError(
-            path,
-            expected="parts with the sums that they were written with",
-            found=f"another in {damaged}",
-            remedy="the file is damaged; take a copy of it, or make it anew with sltpack search or train",
-        )
-    stream.seek(0)
+            path, expected="a checkpoint of tensors and plain values", found=fault.found, remedy=fault.remedy(remedy)
+        ) from fault
+    except OSError as error:
+        raise RequestError(path, expected="a checkpoint", found=reason(error), remedy=remedy) from error
+    except MemoryError as error:
+        raise FormatError(
+            path, expected="a checkpoint that the memory holds", found="a larger one", remedy=remedy
+        ) from error
 
 
-def _code_or_damage(path: Path) -> FormatError:
-    return FormatError(
-        path,
-        expected="a checkpoint of tensors and plain values",
-        found="a pickle that names code to run, or a damaged file",
-        remedy=HOW_TO_MAKE,
-    )
+def _with_tensors(contents: Contents) -> object:
+    storages: dict[str, tuple[Storage, torch.Tensor]] = {}
+    made: dict[int, Any] = {}
+
+    def numbers(tensor: Tensor) -> torch.Tensor:
+        known = storages.get(tensor.storage.key)
+        if known is None:
+            known = storages[tensor.storage.key] = tensor.storage, _flat(contents.storages(tensor.storage))
+        if known[0] != tensor.storage:
+            raise unclear("an archive with two storages of one name")
+        flat = known[1]
+        width = tensor.element.itemsize
+        flat = flat[: len(flat) // width * width]
+        if tensor.element.name == "bool":
+            if bool((flat > 1).any()):
+                raise damaged("a tensor of truth values that are none")
+            flat = flat.view(torch.bool)
+        elif tensor.element.name not in _BYTE_TYPES:
+            flat = flat.view(getattr(torch, str(tensor.element.name)))
+        return flat.as_strided(tensor.shape, tensor.strides, tensor.offset)
+
+    def converted(value: Any) -> Any:
+        """Put tensors in the place of their records; what is used several times is converted once."""
+        kind = type(value)
+        if kind not in (Tensor, Record, list, dict, tuple):
+            return value
+        if id(value) not in made:
+            if kind is Tensor:
+                made[id(value)] = numbers(value)
+            elif kind is Record:
+                made[id(value)] = Record(value.name, converted(value.value))
+            elif kind is dict:
+                made[id(value)] = {key: converted(item) for key, item in value.items()}
+            else:
+                made[id(value)] = kind(map(converted, value))
+        return made[id(value)]
+
+    return converted(contents.value)
+
+
+def _flat(data: bytearray) -> torch.Tensor:
+    """Make a tensor of bytes, uint8 [n], without a copy."""
+    return torch.frombuffer(data, dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)
 
 
 def is_plain(value: object) -> TypeGuard[torch.Tensor]:
-    """Tells whether a tensor is what it looks like: float32 numbers, each of them in the file."""
-    return (
-        type(value) in (torch.Tensor, nn.Parameter)
-        and isinstance(value, torch.Tensor)
-        and not value.is_nested
-        and value.layout == torch.strided
-        and value.dtype == torch.float32
-        and value.device.type == "cpu"
-        and not value.is_neg()
-        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
-    )
+    """Tells whether a value is a tensor of float32 numbers."""
+    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
 
 
 def described(value: object) -> str:

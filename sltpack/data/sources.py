@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import RequestError, one_line
+from ..errors import RequestError, closest, one_line
 from ..format.records import GraphInput
 from ..limits import MEMORY, Memory
 
@@ -140,7 +140,7 @@ def source_of(name: str) -> DataSource:
             "--data",
             expected=f"one of {', '.join(NAMES)}",
             found=name or "nothing",
-            remedy="choose one of them",
+            remedy=closest(name, NAMES) or "choose one of them",
         )
     return source
 

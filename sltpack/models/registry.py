@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import FormatError, RequestError
+from ..errors import FormatError, RequestError, closest
 from ..format.records import MAX_WEIGHTS, ModelSpec
 from .conv import STAGES, conv
 from .gin import HIDDEN, Gin
@@ -185,7 +185,7 @@ def build(model: ModelSpec, builder: str | None = None, where: object = "model")
             _place(where, model),
             expected=", ".join(MODELS) + " or package.module:builder",
             found=repr(model.name) if builder is None else f"--model {builder}",
-            remedy="choose one of these" if builder is None else "leave --model out",
+            remedy="leave --model out" if builder is not None else closest(model.name, MODELS) or "choose one of these",
         )
     try:
         made = make(width=width, classes=classes, input_shape=input_shape)

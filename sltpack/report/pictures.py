@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..charts import Line, Panel, Point
 from ..source.ratios import place
@@ -17,6 +18,8 @@ _MOST_CURVES = 12
 """Lines of one picture over epochs: more cannot be told apart."""
 _FEWEST_SPARSITIES = 3
 """On one line: two are a dense and a sparse source of the paper, which are no curve."""
+_MOST_NAMED = 6
+"""Groups that a caption names as left out; the others are counted."""
 _ACCURACY = "test accuracy"
 _FREEZING = ("freeze", "prune", "lock")
 
@@ -29,11 +32,13 @@ class Picture:
         kind: what it is over, in a word.
         panel: what is drawn.
         groups: what it stands on.
+        left_out: the names of the groups of the same model and data that are not in it.
     """
 
     kind: str
     panel: Panel
     groups: tuple[Group, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -43,12 +48,19 @@ class Picture:
         epochs = count_of((group.epochs for group in self.groups), "epoch")
         bars = any(point.deviation for line in self.panel.lines for point in line.points)
         told = f"{count_of([len(self.groups)], 'point')} from {count_of([len(runs)], 'run')}: {seeds}, {epochs}"
-        return told + ("; the bars are the standard deviation over seeds" if bars else "")
+        told += "; the bars are the standard deviation over seeds" if bars else ""
+        if not self.left_out:
+            return told
+        more = len(self.left_out) - _MOST_NAMED
+        return f"{told}; not in this picture: {'; '.join(self.left_out[:_MOST_NAMED])}" + (
+            f"; and {more} more" if more > 0 else ""
+        )
 
 
 Traits = Mapping[str, Value]
 """Of a line."""
-_TraitsOf = Callable[[Group], Traits]
+_TraitsOf = Callable[[Group, int], Traits]
+"""The traits of the line that a group is on, with ratios in words of so many digits."""
 
 
 def pictures_of(section: Section) -> list[Picture]:
@@ -63,9 +75,21 @@ def pictures_of(section: Section) -> list[Picture]:
     """
     pictures: list[Picture] = []
     for groups in _split(section.groups, "data", "model"):
-        found = [*_over_sparsity(groups), *_over_width(groups)]
-        pictures += _on_one_scale(found or [*_over_bits(groups)] or [*_over_epochs(groups)])
+        found = [*_over_sparsity(groups), *_over_width(groups)] or [*_over_bits(groups)] or [*_over_epochs(groups)]
+        pictures += _on_one_scale(_with_left_out(found, groups))
     return pictures
+
+
+def _with_left_out(pictures: Sequence[Picture], groups: Sequence[Group]) -> list[Picture]:
+    """Name what each picture leaves out, unless it is in a picture over the same beside it, as ERK beside EPL."""
+    labels = words.labels([partial(_with_source, group) for group in groups])
+    named = []
+    for picture in pictures:
+        beside = [group for other in pictures if other.panel.x_label == picture.panel.x_label for group in other.groups]
+        drawn = {id(group) for group in beside}
+        left_out = [label for label, group in zip(labels, groups, strict=True) if id(group) not in drawn]
+        named.append(replace(picture, left_out=tuple(left_out)))
+    return named
 
 
 def names_of(pictures: Sequence[Picture]) -> list[str]:
@@ -117,9 +141,9 @@ def _over_bits(groups: Sequence[Group]) -> Iterator[Picture]:
 def _over_epochs(groups: Sequence[Group]) -> Iterator[Picture]:
     shown = [group for group in groups[:_MOST_CURVES] if any(run.curve for run in group.runs)]
     if shown:
-        labels = words.labels([_with_source(group) for group in shown])
+        labels = words.labels([partial(_with_source, group) for group in shown])
         lines = tuple(Line(label, _curve(group)) for label, group in zip(labels, shown, strict=True))
-        panel = Panel(_title(groups), "epoch", "validation accuracy", lines, percent=True)
+        panel = Panel(_title(groups), "epoch", "validation accuracy", lines, x_whole=True, percent=True)
         yield Picture("epochs", panel, tuple(shown))
 
 
@@ -141,8 +165,8 @@ def _lines(groups: Sequence[Group], traits_of: _TraitsOf, x: Callable[[Group], f
     """Puts groups of the same line into one, and names the lines."""
     members: dict[frozenset[tuple[str, Value]], list[Group]] = {}
     for group in groups:
-        members.setdefault(frozenset(traits_of(group).items()), []).append(group)
-    labels = words.labels([traits_of(line[0]) for line in members.values()])
+        members.setdefault(frozenset(traits_of(group, words.ALL).items()), []).append(group)
+    labels = words.labels([partial(traits_of, line[0]) for line in members.values()])
     return tuple(
         Line(label, tuple(Point(x(group), group.accuracy, group.deviation or 0.0) for group in line))
         for label, line in zip(labels, members.values(), strict=True)
@@ -158,15 +182,15 @@ def _without_sparsity(groups: Sequence[Group]) -> _TraitsOf:
     def rest(group: Group) -> dict[str, Value]:
         return {name: value for name, value in group.traits.items() if name not in (*_FREEZING, "sparsity")}
 
-    def placed(group: Group) -> Traits:
+    def placed(group: Group, digits: int) -> Traits:
         freeze = group.traits["freeze"]
-        return {**rest(group), SOURCE: f"f = {words.plain(freeze)}" if freeze else "dense"}
+        return {**rest(group), SOURCE: f"f = {words.plain(freeze, digits)}" if freeze else "dense"}
 
-    def fixed(group: Group) -> Traits:
-        prune, lock = (words.plain(group.traits[name]) for name in ("prune", "lock"))
+    def fixed(group: Group, digits: int) -> Traits:
+        prune, lock = (words.plain(group.traits[name], digits) for name in ("prune", "lock"))
         return {**rest(group), SOURCE: f"p = {prune}, l = {lock}"}
 
-    places = [(frozenset(placed(group).items()), group.traits["sparsity"]) for group in groups]
+    places = [(frozenset(placed(group, words.ALL).items()), group.traits["sparsity"]) for group in groups]
     return placed if len(set(places)) == len(places) and all(map(_is_placed, groups)) else fixed
 
 
@@ -178,20 +202,20 @@ def _is_placed(group: Group) -> bool:
     return all(abs(ratio - wanted) < 1e-9 for ratio, wanted in zip(asked, place(sparsity, freeze), strict=True))
 
 
-def _without_width(group: Group) -> Traits:
-    return {name: value for name, value in _with_source(group).items() if name != "width"}
+def _without_width(group: Group, digits: int) -> Traits:
+    return {name: value for name, value in _with_source(group, digits).items() if name != "width"}
 
 
-def _with_source(group: Group) -> dict[str, Value]:
+def _with_source(group: Group, digits: int) -> dict[str, Value]:
     rest = {name: value for name, value in group.traits.items() if name not in _FREEZING}
-    return {**rest, SOURCE: words.source(group.traits)}
+    return {**rest, SOURCE: words.source(group.traits, digits)}
 
 
 def _widths(groups: Sequence[Group]) -> list[set[Value]]:
     """Gives the widths of each line."""
     widths: dict[frozenset[tuple[str, Value]], set[Value]] = {}
     for group in groups:
-        widths.setdefault(frozenset(_without_width(group).items()), set()).add(group.traits.get("width"))
+        widths.setdefault(frozenset(_without_width(group, words.ALL).items()), set()).add(group.traits.get("width"))
     return list(widths.values())
 
 

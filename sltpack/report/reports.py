@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..charts import draw
 from ..errors import RequestError, one_line
+from ..limits import METRICS_EPOCHS
 from .groups import Report, sections_of
 from .page import page_of
 from .pictures import Picture, names_of, pictures_of
-from .runs import LeftOut, Run, read
+from .runs import LeftOut, Places, Run, read
 from .tables import csv_of
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+]+")
+_MOST_NAME = 120
+"""Characters of a picture's file name without its number and ending, so that every file system takes it."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,13 @@ class Drawn:
     report: Report
     pictures: Mapping[str, Sequence[tuple[Picture, str]]]
 
-    def page(self) -> str:
-        """Gives the page, an HTML document."""
-        return page_of(self.report, self.pictures)
+    def page(self, date: datetime.date) -> str:
+        """Write the page, an HTML document.
+
+        Args:
+            date: that it bears.
+        """
+        return page_of(self.report, self.pictures, date)
 
     def files(self) -> dict[str, str]:
         """Gives the pictures and the numbers as files, text by name."""
@@ -40,20 +47,20 @@ class Drawn:
         for section, pictures in self.pictures.items():
             for picture, svg in pictures:
                 words = [section, picture.kind, picture.panel.title.replace(" on ", " ")]
-                stem = "-".join(_UNSAFE.sub("-", word).strip("-") for word in words if word)
+                stem = "-".join(_UNSAFE.sub("-", word).strip("-") for word in words if word)[:_MOST_NAME]
                 names = (f"{stem}{f'-{number}' if number > 1 else ''}.svg" for number in range(1, len(files) + 2))
                 files[next(name for name in names if name not in files)] = svg
         return files
 
 
-def report_on(folder: Path, places: Sequence[Path], max_weights: int, told: Callable[[], None]) -> Report:
-    """Reads runs and puts them in order.
+def report_on(places: Places, max_weights: int, told: Callable[[], None], max_epochs: int = METRICS_EPOCHS) -> Report:
+    """Read runs and put them in order.
 
     Args:
-        folder: that the runs were looked for in.
-        places: their folders, as `find` gives them.
+        places: where they are, as `find` returns it.
         max_weights: the most weights that a network may have.
         told: called after each.
+        max_epochs: the most epochs of a curve.
 
     Returns:
         The report.
@@ -62,10 +69,11 @@ def report_on(folder: Path, places: Sequence[Path], max_weights: int, told: Call
         RequestError: none of the runs is finished and whole.
     """
     runs: list[Run] = []
-    left_out: list[LeftOut] = []
+    left_out = list(places.unreadable)
     first: dict[object, str] = {}
-    for place in places:
-        found = read(place, folder, max_weights)
+    folder = places.folder
+    for place in places.runs:
+        found = read(place, folder, max_weights, max_epochs)
         if isinstance(found, Run):
             # A copy, or a repeat, would count as one more seed, and make the deviation smaller than it is.
             alike = found.section, frozenset(found.traits.items()), frozenset(found.seeds.items())

@@ -13,7 +13,8 @@ from ..checkpoints.records import Checkpoint, Kept
 from ..checkpoints.results import Result, result_of
 from ..errors import RequestError, SltpackError, one_line, reason, shown
 from ..format.records import SEED_LIMIT
-from ..searching.run_folder import BEST, is_begun, read_metrics
+from ..limits import METRICS_EPOCHS
+from ..searching.run_folder import BEST, is_begun, read_accuracies
 
 Value = str | int | float | bool | None
 """Of a trait."""
@@ -69,39 +70,68 @@ class LeftOut:
     reason: str
 
 
-def find(folder: Path) -> list[Path]:
-    """Looks for runs.
+@dataclass(frozen=True)
+class Places:
+    """Where runs are.
+
+    Attributes:
+        folder: that they were looked for in.
+        runs: the folders that hold one, in the order of their names.
+        unreadable: the folders that could not be looked into.
+    """
+
+    folder: Path
+    runs: tuple[Path, ...]
+    unreadable: tuple[LeftOut, ...]
+
+
+def find(folder: Path) -> Places:
+    """Look for runs.
 
     Args:
         folder: of a run, or with folders of runs in it, however deep; links to folders are not followed.
 
     Returns:
-        The folders that hold a run, in the order of their names.
+        The folders that hold a run, and those that cannot be read.
 
     Raises:
-        RequestError: there is no such folder, or one cannot be read.
+        RequestError: there is no such folder, or it cannot be read.
     """
+    runs: list[Path] = []
+    unreadable: list[LeftOut] = []
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+            holds_run = is_begun(place)
+        except OSError as error:
+            if place == folder:
+                raise RequestError(
+                    folder, expected="a folder of runs", found=reason(error), remedy="check the name"
+                ) from error
+            unreadable.append(LeftOut(_name(place, folder), f"a folder that cannot be read: {reason(error)}"))
+            continue
+        waiting += inner
+        if holds_run:
+            runs.append(place)
+    return Places(folder, tuple(sorted(runs)), tuple(sorted(unreadable, key=lambda left: left.name)))
 
-    def refuse(error: OSError) -> None:
-        raise RequestError(
-            error.filename, expected="a folder of runs", found=reason(error), remedy="check the name"
-        ) from error
 
-    return sorted(Path(place) for place, _, _ in os.walk(folder, onerror=refuse) if is_begun(Path(place)))
-
-
-def read(place: Path, folder: Path, max_weights: int) -> Run | LeftOut:
-    """Reads one run.
+def read(place: Path, folder: Path, max_weights: int, max_epochs: int = METRICS_EPOCHS) -> Run | LeftOut:
+    """Read one run.
 
     Args:
         place: its folder.
         folder: the folder that runs were looked for in.
         max_weights: the most weights that its network may have.
+        max_epochs: the most epochs of its curve; of a longer one, those are taken that the checkpoint holds.
 
     Returns:
         The run, or why it is left out: it is not finished, or one of its files is damaged or of another version.
     """
-    name = one_line(place.relative_to(folder).as_posix() if place != folder else folder.absolute().name)
+    name = _name(place, folder)
     if not (place / BEST).exists():
         return LeftOut(name, "not finished")
     try:
@@ -111,9 +141,14 @@ def read(place: Path, folder: Path, max_weights: int) -> Run | LeftOut:
         return LeftOut(name, str(error))
     if result is None:
         return LeftOut(name, "not finished")
-    history = read_metrics(place) or kept.metrics["history"]
-    curve = tuple(float(entry["validation_accuracy"]) for entry in history)
-    return Run(name, _traits(kept), _seeds(kept), result, curve)
+    curve = read_accuracies(place, max_epochs) or [
+        float(entry["validation_accuracy"]) for entry in kept.metrics["history"]
+    ]
+    return Run(name, _traits(kept), _seeds(kept), result, tuple(curve))
+
+
+def _name(place: Path, folder: Path) -> str:
+    return one_line(place.relative_to(folder).as_posix() if place != folder else folder.absolute().name)
 
 
 def _traits(kept: Kept) -> dict[str, Value]:

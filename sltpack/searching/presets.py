@@ -1,6 +1,6 @@
 """Named choices: which source network and way of searching, and how long to train at which rate.
 
-Nothing but the standard library is imported here, so that `sltpack search --help` answers at once.
+Nothing of other libraries is imported here, so that `sltpack search --help` answers at once.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import RequestError, closest
 from .batches import AUTO
 
 METHODS = ("edge-popup", "random")
@@ -94,8 +95,11 @@ def of_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Values for every option of a preset and every one given; where one of freeze, prune and lock is given, the
         preset says nothing of the others, and where the initialiser is given, nothing of the scale.
+
+    Raises:
+        RequestError: there is no preset of that name.
     """
-    filled = dict(PRESETS[name])
+    filled = dict(_known("--preset", name, PRESETS))
     if any(given.get(option) is not None for option in _FREEZING):
         filled = {option: value for option, value in filled.items() if option not in _FREEZING}
     if given.get("init") not in (None, filled["init"]):
@@ -114,8 +118,26 @@ def of_recipe(name: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         Values for every option of a recipe and every one given; a warm-up that is not given takes at most a third
         of the epochs.
+
+    Raises:
+        RequestError: there is no recipe of that name.
     """
-    filled = {**given, **RECIPES[name][kind], **{option: value for option, value in given.items() if value is not None}}
+    filled = {
+        **given,
+        **_known("--recipe", name, RECIPES)[kind],
+        **{option: value for option, value in given.items() if value is not None},
+    }
     if given.get("warmup") is None:
         filled["warmup"] = min(filled["warmup"], filled["epochs"] // 3)
     return filled
+
+
+def _known(where: str, name: str, table: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    if name not in table:
+        raise RequestError(
+            where,
+            expected=f"one of {', '.join(table)}",
+            found=name,
+            remedy=closest(name, table) or "choose one of them",
+        )
+    return table[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..errors import FormatError, RequestError, shown
 from ..files import TEMPORARY, open_plain, write_atomically
 from ..format import records as headers
 from ..format.records import Source
+from ..limits import METRICS_EPOCHS, METRICS_LINE
 from .steps import REMEMBERED
 
 BEST = "ckpt.pt"
@@ -27,8 +29,6 @@ METRICS = "metrics.jsonl"
 """One line an epoch."""
 LOG = "log.txt"
 """What a run says while it goes on, to read and not to compute with."""
-_MAX_METRICS = 2**24
-"""Bytes: a hundred thousand epochs."""
 _MAY_DIFFER = ("date", "sltpack", "data_title")
 _IN_WORDS = {"train_sha256": "training data", "validation_sha256": "validation data", "test_sha256": "test data"}
 _REMEDY = "resume with the options, data and model that it began with, or choose another folder"
@@ -147,20 +147,49 @@ def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """Reads what was measured so far, if it can be read.
+    """Read what was measured so far, if it can be read.
 
     Args:
         folder: of the run.
 
     Returns:
-        Each epoch's numbers by name; none where there is no such file, or it is none of a run.
+        Each epoch's numbers by name; none where there is no such file, or it is not one of a run, or too long.
     """
     try:
-        with open_plain(folder / METRICS) as stream:
-            history = [json.loads(line) for line in stream.read(_MAX_METRICS).splitlines()]
+        return list(_epochs(folder, METRICS_EPOCHS))
     except (OSError, ValueError, RecursionError):
         return []
-    return history if is_history(history) else []
+
+
+def read_accuracies(folder: Path, max_epochs: int = METRICS_EPOCHS) -> list[float]:
+    """Read the validation accuracy after each epoch so far, if it can be read.
+
+    Args:
+        folder: of the run.
+        max_epochs: the most lines that the file may have.
+
+    Returns:
+        One accuracy an epoch, in 0..1; none where there is no such file, or it is not one of a run, or too long.
+    """
+    try:
+        return [float(entry["validation_accuracy"]) for entry in _epochs(folder, max_epochs)]
+    except (OSError, ValueError, RecursionError):
+        return []
+
+
+def _epochs(folder: Path, most: int) -> Iterator[dict[str, float]]:
+    """Read the lines of a run's metrics one by one, so that a long file takes no more memory than what is kept."""
+    with open_plain(folder / METRICS) as stream:
+        for number in itertools.count():
+            line = stream.readline(METRICS_LINE + 1)
+            if not line:
+                return
+            if len(line) > METRICS_LINE or number == most:
+                raise ValueError("more than a run writes")
+            entry = [json.loads(line)]
+            if not is_history(entry):
+                raise ValueError("what no run writes")
+            yield entry[0]
 
 
 def in_words(name: str) -> str:

@@ -9,7 +9,7 @@ from ..checkpoints.records import Checkpoint, Kept
 from ..checkpoints.results import Result
 from ..checkpoints.results import result_of as result_of_run
 from ..errors import FormatError, MismatchError, RequestError
-from ..searching.run_folder import BEST, is_begun, load_ours, read_metrics
+from ..searching.run_folder import BEST, is_begun, load_ours, read_accuracies
 from .plan.requests import Prepared
 
 _REMEDY = "choose another folder for the sweep, or move that run's folder away"
@@ -54,7 +54,7 @@ def progress_of(folder: Path) -> tuple[int, float | None]:
     """
     if not is_begun(folder):  # somebody took the checkpoints away, and the run begins anew
         return 0, None
-    accuracies = [entry["validation_accuracy"] for entry in read_metrics(folder)]
+    accuracies = read_accuracies(folder)
     return len(accuracies), max(accuracies, default=None)
 
 

@@ -84,7 +84,7 @@ def sweep_of(where: str, requests: Sequence[Request]) -> Sweep:
             where,
             expected="at least one point that can exist",
             found=f"none of {len(left_out)}; {left_out[0].point.name}: {left_out[0].reason}",
-            remedy="mend the plan",
+            remedy="correct the plan",
         )
     return Sweep(where, tuple(runs), tuple(left_out))
 

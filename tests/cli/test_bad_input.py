@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +23,9 @@ from sltpack.source.network import make_source
 from sltpack.tickets.ticket import Ticket
 from sltpack_cli.main import cli
 
+HELP = re.compile(r" Help: sltpack[a-z -]* --help$")
+"""What ends the line about a wrong call."""
+
 
 def refusal(*words: object, status: int) -> str:
     """Runs a command that fails, and gives its one line without the mark in front."""
@@ -30,8 +34,9 @@ def refusal(*words: object, status: int) -> str:
     assert isinstance(result.exception, SystemExit)
     assert result.stdout == ""
     lines = result.stderr.splitlines()
-    assert lines[-1].startswith("Error: ")
-    return lines[-1].removeprefix("Error: ")
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: ")
+    return HELP.sub("", lines[0].removeprefix("Error: "))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,7 @@ def test_no_such_file(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("there", "expected"),
     [
-        ((), "a .slt file"),
+        ((), "a .slt file or the name of a ticket in the package ()"),
         (("one", "two"), "a .slt file or the name of a ticket in the package (one, two)"),
     ],
 )

@@ -118,9 +118,9 @@ def test_a_codec_that_is_asked_for(run: tuple[Path, Checkpoint], tmp_path: Path,
     each = info["supermask_bits"] / info["searched"]
     assert (each < 1) == (codec == "rans")
     shown = sltpack("info", path).stdout
-    assert f"supermask      {info['supermask_bits']:>13,} bits, {each:.3f} a searched weight\n" in shown
-    assert f"codec {codec}\n" in shown
-    assert " a searched weight, by one density a layer\n" in shown
+    assert f"supermask      {info['supermask_bits']:>13,} bits, {each:.3f} per searched weight\n" in shown
+    assert f", codec {codec}, " in shown
+    assert " per searched weight, by layer densities\n" in shown
     listed = sltpack("info", path, "--layers").stdout
     written = [layer["written"] for layer in info["layers"]]
     assert written == ["raw"] * len(written) if codec == "raw" else "coded" in written
@@ -180,7 +180,7 @@ def test_verify(packed: Path) -> None:
     with safe_open(packed, "np") as file:
         digests = {"file_sha256": file.metadata()["file_sha256"], "weights_sha256": ticket.weights_sha256}
     assert sltpack("verify", packed).stdout == (
-        f"{packed}: ok, file_sha256 {digests['file_sha256']}, weights_sha256 {digests['weights_sha256']}\n"
+        f"{packed}: ok\nfile_sha256     {digests['file_sha256']}\nweights_sha256  {digests['weights_sha256']}\n"
     )
     assert json.loads(sltpack("verify", packed, "--json").stdout) == {"file": str(packed), "ok": True, **digests}
 

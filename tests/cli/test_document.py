@@ -18,7 +18,18 @@ Made from `sltpack --help` and `sltpack COMMAND --help` by `python tests/cli/tes
 page is stale.
 
 Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C.
-Errors are one line on standard error; a call with a wrong option or argument has its usage in front of that line.
+Errors are one line on standard error. In a terminal, what is printed is broken between words where it is wider; numbers
+and names stay whole. `sltpack list` names the tickets, models, data, presets and plans that come with sltpack; the name
+of a ticket stands for it even where a file is called so (that file is `./NAME`).
+
+The Tab key completes commands, options, names and files after
+
+```sh
+eval "$(_SLTPACK_COMPLETE=bash_source sltpack)"    # bash 4.4 and later: in ~/.bashrc
+eval "$(_SLTPACK_COMPLETE=zsh_source sltpack)"     # zsh: in ~/.zshrc
+_SLTPACK_COMPLETE=fish_source sltpack | source     # fish: in ~/.config/fish/completions/sltpack.fish
+```
+
 Progress is drawn on standard error, and only in a terminal.
 
 Data sets that are downloaded are kept in the user's cache folder, or in the folder that the environment variable
@@ -27,7 +38,7 @@ Data sets that are downloaded are kept in the user's cache folder, or in the fol
 
 
 def page() -> str:
-    """Writes the page anew."""
+    """Write the page."""
     parts = [_HEAD, _shown("--help")]
     for name, command in cli.commands.items():
         parts += [f"## {name}\n", _shown(name, "--help")]

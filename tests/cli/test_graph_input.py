@@ -67,7 +67,8 @@ def test_a_cut_file_of_planetoid(part: str, tmp_path: Path) -> None:
     path = write_planetoid(tmp_path / "data") / f"ind.cora.{part}"
     path.write_bytes(path.read_bytes()[:100])
     assert refusal("cora", path.parent, tmp_path) == (
-        f"{path}: expected a whole pickle, found a damaged or cut one; {PLANETOID_ANEW}"
+        f"{path}: expected a pickle of numeric arrays and plain containers, found a pickle that is cut; "
+        f"the file is damaged; {PLANETOID_ANEW}"
     )
 
 
@@ -76,8 +77,8 @@ def test_a_file_of_planetoid_that_names_code(part: str, tmp_path: Path) -> None:
     made = tmp_path / "made"
     path = write_planetoid(tmp_path / "data", **{part: Code(made)}) / f"ind.cora.{part}"
     assert refusal("cora", path.parent, tmp_path) == (
-        f"{path}: expected a pickle of numeric arrays and plain containers, found {os.mkdir.__module__}.mkdir; "
-        f"the file is damaged or would run code; {PLANETOID_ANEW}"
+        f"{path}: expected a pickle of numeric arrays and plain containers, found a pickle that names code to run, "
+        f"{os.mkdir.__module__}.mkdir; none of it was run; {PLANETOID_ANEW}"
     )
     assert not made.exists()
 

@@ -135,6 +135,21 @@ def test_a_page_that_cannot_be_written(runs: Path, tmp_path: Path) -> None:
     assert refused(runs / "size", "-o", tmp_path / "none" / "a.html", status=1).startswith(f"{tmp_path / 'none'}")
 
 
+def test_places_are_checked_before_anything_is_written(runs: Path, tmp_path: Path) -> None:
+    long = "x" * 300
+    for words in (("-o", tmp_path / long), ("-o", tmp_path / "a.html", "--files", tmp_path / long)):
+        assert "name" in refused(runs / "size", *words, status=1)
+        assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert refused(runs, "-o", tmp_path, "--force").startswith(f"{tmp_path}: expected a name that is free")
+
+
+def test_without_jinja2(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert refused(runs, "-o", tmp_path / "a.html") == (
+        "sltpack report: expected the package jinja2, found none; install it: pip install 'sltpack[figures]'"
+    )
+
+
 def test_without_matplotlib(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert refused(runs, "-o", tmp_path / "a.html") == (

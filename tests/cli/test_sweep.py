@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,8 @@ from sltpack.sweep.plan import bundled as plans
 from sltpack_cli import sweep as command
 from sltpack_cli.main import cli
 
+HELP = re.compile(r" Help: sltpack[a-z -]* --help$")
+"""What ends the line about a wrong call."""
 PLAN = """
 [fixed]
 model = "conv2"
@@ -52,8 +55,9 @@ def sltpack(*words: object, status: int = 0) -> Result:
 
 def refusal(*words: object, status: int) -> str:
     lines = sltpack("sweep", *words, status=status).stderr.splitlines()
-    assert lines[-1].startswith("Error: ")
-    return lines[-1].removeprefix("Error: ")
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: ")
+    return HELP.sub("", lines[0].removeprefix("Error: "))
 
 
 class Inline(executors.Local):
@@ -279,6 +283,38 @@ def test_other_wrong_calls(plan: Callable[..., Path], tmp_path: Path) -> None:
         assert refusal(path, "--dry-run", status=2).startswith(f"{path}: search: --device cuda: expected a device")
     none = tmp_path / "none.toml"
     assert refusal(none, "--dry-run", status=2).startswith(f"{none}: expected a plan, a TOML file, found no such file")
+
+
+def test_code_that_a_plan_names_is_not_run(
+    plan: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "named_by_a_plan.py"
+    seen = tmp_path / "seen"
+    module.write_text(f"import pathlib\npathlib.Path({str(seen)!r}).touch()\n")
+    monkeypatch.chdir(tmp_path)
+    path = plan("", PLAN.replace("conv2", "named_by_a_plan:build"))
+    for words in (("--dry-run",), ("-o", tmp_path / "runs")):
+        assert "add --allow-model named_by_a_plan:build" in refusal(path, *words, status=2)
+        assert not seen.exists()
+    try:
+        for named in (("--allow-model", "named_by_a_plan:build"), ("--set", "model=named_by_a_plan:build")):
+            assert "has no attribute 'build'" in refusal(path, "--dry-run", *named, status=2)
+            assert seen.exists()
+    finally:
+        sys.modules.pop("named_by_a_plan", None)
+        sys.path[:] = [folder for folder in sys.path if folder != str(tmp_path)]
+
+
+def test_limits_can_be_raised(plan: Callable[..., Path], tmp_path: Path) -> None:
+    path = plan("[axes]\nseed = [0, 1, 2]\n")
+    assert "expected at most 2 points" in refusal(path, "--dry-run", "--max-points", 2, status=1)
+    assert "raise --max-plan-bytes" in refusal(path, "--dry-run", "--max-plan-bytes", 9, status=1)
+
+
+def test_the_home_folder_in_a_plan(plan: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = plan('data-dir = "~/none"\n', PLAN.replace('"digits"', '"cora"'))
+    assert str(tmp_path / "none") in refusal(path, "--dry-run", status=1)
 
 
 @pytest.mark.parametrize("name", plans.names())

@@ -109,3 +109,14 @@ def test_a_picture_that_exists(tmp_path: Path) -> None:
     assert picture.read_text() == "mine"
     run(*FEW, "--ratios", 0, 0, "--svg", picture, "--force")
     assert picture.read_text().startswith("<?xml ")
+
+
+@pytest.mark.parametrize("name", ["none/a.svg", "x" * 300, "."])
+def test_a_place_for_the_picture_is_checked_before_the_measurement(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sltpack.theory.measure", None)  # which would be an error of another kind
+    for force in ((), ("--force",)):
+        result = CliRunner().invoke(cli, ["theory", "subset-sum", "--svg", str(tmp_path / name), *force])
+        assert result.exit_code in (1, 2)
+        assert result.stderr.startswith(f"Error: {tmp_path}")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import base64
 import csv
+import datetime
 import io
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+from sltpack import __version__
 from sltpack.checkpoints.results import Result
 from sltpack.report.groups import Report, sections_of
 from sltpack.report.reports import drawn
 from sltpack.report.runs import TRAINED, LeftOut, Run, Value
 from sltpack.report.tables import csv_of, in_common
 
+DATE = datetime.date(2026, 11, 28)
 VOID = {"meta", "img", "link", "br"}
 EVIL = '<script>alert("1")</script>&amp;'
 
@@ -80,17 +83,23 @@ def report() -> Report:
 
 
 def test_the_page_is_whole_and_asks_for_nothing() -> None:
-    reader = Reader(drawn(report()).page())
+    reader = Reader(drawn(report()).page(DATE))
     assert "script" not in reader.tags
-    assert all(link.startswith(("data:", "#section-")) for link in reader.links)
-    assert reader.tags.count("section") == 3  # two folders and what was left out
+    assert all(link.startswith(("data:", "#")) for link in reader.links)
+    assert reader.tags.count("section") == 4  # two folders, what was left out, the words
     assert reader.tags.count("img") == 2
 
 
 def test_what_stands_on_it() -> None:
-    text = Reader(drawn(report()).page()).text
+    text = Reader(drawn(report()).page(DATE)).text
     assert f"runs {EVIL}" in text
-    assert "8 finished runs, 1 left out" in text
+    assert f"runs {EVIL}: accuracy and size of strong lottery tickets" in text
+    assert "A report on 8 finished runs in the folder" in text
+    assert "1 left out" in text
+    assert f"made by sltpack {__version__} on 2026-11-28." in text
+    for symbol in ("k", "p", "l", "f", "EPL, ERK", "KU, SKC", "search space"):
+        assert f" {symbol} " in text
+    assert "Sparsity: the share of all weights that are zero" in text
     assert f"positions/{EVIL}: not finished" in text
     assert "3 points from 6 runs: 2 seeds, 10 epochs; the bars are the standard deviation over seeds." in text
     assert "All runs: data digits, model conv6, method edge-popup, init KU, ratios EPL, freeze 0.5, prune 0.25" in text
@@ -99,14 +108,14 @@ def test_what_stands_on_it() -> None:
 
 
 def test_every_link_goes_somewhere() -> None:
-    page = drawn(report()).page()
+    page = drawn(report()).page(DATE)
     wanted = {link for link in Reader(page).links if link.startswith("#")}
     assert wanted == {f"#{name}" for name in re.findall(r'id="([^"]+)"', page)}
 
 
 def test_pictures_are_svg_and_the_numbers_csv() -> None:
     made_of = drawn(report())
-    links = [link for link in Reader(made_of.page()).links if link.startswith("data:")]
+    links = [link for link in Reader(made_of.page(DATE)).links if link.startswith("data:")]
     contents = [base64.b64decode(link.partition("base64,")[2]).decode() for link in links]
     files = made_of.files()
     assert sorted(contents) == sorted(files.values())
@@ -136,8 +145,15 @@ def test_names_that_would_be_one_file_are_two() -> None:
     assert set(files) == {"runs.csv", "a-b-sparsity-conv6-digits.svg", "a-b-sparsity-conv6-digits-2.svg"}
 
 
+def test_names_of_files_are_short_enough_for_every_file_system() -> None:
+    runs = [made(f"{'s' * 240}/{'t' * 240}{folder}/{k}", k, sparsity=k) for folder in "ab" for k in (0.3, 0.5, 0.7)]
+    files = drawn(Report("runs", sections_of(runs), ())).files()
+    assert len(files) == 3
+    assert all(len(name) < 150 for name in files)
+
+
 def test_the_same_runs_are_the_same_page() -> None:
-    assert drawn(report()).page() == drawn(report()).page()
+    assert drawn(report()).page(DATE) == drawn(report()).page(DATE)
 
 
 def test_a_text_is_no_formula() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -163,3 +164,32 @@ def test_what_is_compared_is_on_one_scale() -> None:
     assert other_reach == pytest.approx((0.21, 0.25))
     assert reaches[0] == reaches[1]
     assert reaches[0] == pytest.approx((0.095 - 0.01 / 2**0.5, 0.25))  # to the foot of the lowest bar
+
+
+def test_lines_are_kept_apart_by_exact_values() -> None:
+    (picture,) = drawn(*(search(sparsity=k, prune=p, lock=0.2) for k in (0.4, 0.5, 0.6) for p in (0.3, 0.30000001)))
+    assert len(picture.panel.lines) == 2
+    assert all(len(line.points) == 3 for line in picture.panel.lines)
+    assert len(names_of([picture])) == 2
+
+
+def test_what_a_picture_leaves_out_is_named_below_it() -> None:
+    runs = [search(sparsity=k) for k in (0.3, 0.5, 0.7)]
+    (picture,) = drawn(*runs, trained())
+    assert picture.caption == "3 points from 3 runs: 1 seed, 10 epochs; not in this picture: trained weights"
+    unpacked = [replace(run, result=replace(run.result, bits=None)) for run in [search(width=w) for w in (0.5, 1.0)]]
+    space, bits = drawn(*(search(width=w, init="skc") for w in (0.5, 1.0)), *unpacked)
+    assert "not in" not in space.caption
+    assert bits.caption.endswith("; not in this picture: KU, width 0.5; KU, width 1")
+    curves = drawn(
+        *(replace(search(batch_size=size), result=replace(search().result, bits=None)) for size in range(20))
+    )
+    assert curves[0].caption.endswith(
+        "; not in this picture: batch size 12; batch size 13; batch size 14; batch size 15; batch size 16; "
+        "batch size 17; and 2 more"
+    )
+
+
+def test_epochs_are_counted() -> None:
+    (picture,) = drawn(search(0), search(1))
+    assert picture.panel.x_whole

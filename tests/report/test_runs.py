@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import shutil
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +23,7 @@ from sltpack.format.records import MAX_WEIGHTS
 from sltpack.report.groups import Report, sections_of
 from sltpack.report.reports import drawn, report_on
 from sltpack.report.runs import LeftOut, Run, find, read
-from sltpack.searching.run_folder import BEST, LAST, METRICS
+from sltpack.searching.run_folder import BEST, LAST, METRICS, read_accuracies
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def folder(tmp_path: Path, run: tuple[Path, Checkpoint]) -> Path:
 
 
 def only(folder: Path) -> Run | LeftOut:
-    (place,) = find(folder)
+    (place,) = find(folder).runs
     return read(place, folder, MAX_WEIGHTS)
 
 
@@ -124,9 +130,24 @@ def test_damaged(folder: Path) -> None:
     assert found.reason.startswith(f"{path}: expected ")
 
 
+@pytest.mark.parametrize("name", [5, None])
+def test_a_run_with_a_setting_whose_name_is_no_text_is_left_out(
+    folder: Path, run: tuple[Path, Checkpoint], name: object
+) -> None:
+    damaged = folder / "sweep" / "two"
+    shutil.copytree(folder / "sweep" / "one", damaged)
+    replace(run[1], settings={**run[1].settings, name: 1}).save(damaged / BEST)
+    good, left = (read(place, folder, MAX_WEIGHTS) for place in find(folder))
+    assert isinstance(good, Run)
+    assert left == LeftOut(
+        "sweep/two",
+        f"{damaged / BEST}: settings: expected texts as names, found {name!r}; make one with sltpack search or train",
+    )
+
+
 def test_the_folder_of_a_run_itself(folder: Path) -> None:
     place = folder / "sweep" / "one"
-    assert find(place) == [place]
+    assert find(place).runs == (place,)
     found = read(place, place, MAX_WEIGHTS)
     assert isinstance(found, Run)
     assert (found.name, found.section) == ("one", "")
@@ -137,7 +158,7 @@ def test_folders_are_found_in_order_and_links_not_followed(folder: Path) -> None
         (folder / name).mkdir(parents=True)
         (folder / name / LAST).touch()
     (folder / "a" / "loop").symlink_to(folder, target_is_directory=True)
-    assert [path.relative_to(folder).as_posix() for path in find(folder)] == ["a/c", "b", "sweep/one"]
+    assert [path.relative_to(folder).as_posix() for path in find(folder).runs] == ["a/c", "b", "sweep/one"]
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -172,7 +193,7 @@ def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[P
         "data": "a\udc80\x1b[31m" + "x" * 1000,
         "sparsity": "much",
         "epochs": "many",
-        "batch_size": 10**400,
+        "batch_size": 10**76,
         "method": 3,
         "seed": 10**30,
         "order_seed": "first",
@@ -187,7 +208,7 @@ def test_what_strangers_write_can_be_sorted_and_drawn(folder: Path, run: tuple[P
     assert all(len(str(value)) <= 120 for value in found.traits.values())
     assert not {"order_seed", "seed"} & set(found.seeds)
     whole = drawn(Report("runs", sections_of([found]), ()))
-    assert whole.page().encode()
+    assert whole.page(datetime.date(2026, 11, 28)).encode()
     assert len(whole.files()) == 2
 
 
@@ -216,7 +237,7 @@ def test_data_that_somebody_brought_are_told_apart(folder: Path, run: tuple[Path
 def test_a_copy_is_no_other_seed(folder: Path) -> None:
     shutil.copytree(folder / "sweep" / "one", folder / "sweep" / "two")
     shutil.copytree(folder / "sweep", folder / "other")
-    report = report_on(folder, find(folder), MAX_WEIGHTS, lambda: None)
+    report = report_on(find(folder), MAX_WEIGHTS, lambda: None)
     assert [len(section.runs) for section in report.sections] == [1, 1]
     assert report.left_out == (
         LeftOut("other/two", "the same settings and seeds as other/one"),
@@ -229,3 +250,80 @@ def test_numbers_that_no_float_can_be(folder: Path, number: str) -> None:
     path = folder / "sweep" / "one" / METRICS
     path.write_text(f'{{"epoch": 1, "loss": {number}, "validation_accuracy": 0.5}}\n')
     assert isinstance(only(folder), Run)
+
+
+@contextmanager
+def _deep(folder: Path, name: str, levels: int) -> Iterator[None]:
+    """Make folders within each other, of a path that may be longer than the system takes in one call."""
+    before = os.getcwd()
+    try:
+        os.chdir(folder)
+        for _ in range(levels):
+            os.mkdir(name)
+            os.chdir(name)
+        os.chdir(before)
+        yield
+    finally:  # some libraries would remove them by recursion
+        os.chdir(folder)
+        for _ in range(levels):
+            os.chdir(name)
+        for _ in range(levels):
+            os.chdir("..")
+            os.rmdir(name)
+        os.chdir(before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths there are shorter")
+def test_folders_within_each_other_as_deep_as_they_may_be(folder: Path) -> None:
+    with _deep(folder, "n", 1500):
+        assert find(folder).runs == (folder / "sweep" / "one",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths there are shorter")
+def test_a_folder_that_cannot_be_read_is_named_and_left_out(folder: Path) -> None:
+    with _deep(folder, "n" * 200, 25):
+        places = find(folder)
+    assert places.runs == (folder / "sweep" / "one",)
+    (left,) = places.unreadable
+    assert left.name.startswith("n" * 200 + "/")
+    assert left.reason == "a folder that cannot be read: file name too long"
+    report = report_on(places, MAX_WEIGHTS, lambda: None)
+    assert report.left_out == places.unreadable
+    assert len(report.sections) == 1
+
+
+def test_a_curve_beyond_the_limits_is_that_of_the_checkpoint(folder: Path) -> None:
+    path = folder / "sweep" / "one" / METRICS
+    before = only(folder)
+    assert isinstance(before, Run)
+    path.write_text('{"epoch": 1, "validation_accuracy": 0.5}\n' * 9)
+    kept = before.curve[:1]  # all that the checkpoint of the best epoch knows
+    for most, curve in ((9, (0.5,) * 9), (8, kept)):
+        found = read(folder / "sweep" / "one", folder, MAX_WEIGHTS, most)
+        assert isinstance(found, Run)
+        assert found.curve == curve
+    path.write_text('{"epoch": 1, "validation_accuracy": 0.5' + " " * 5000 + "}\n")
+    found = only(folder)
+    assert isinstance(found, Run) and found.curve == kept
+
+
+def test_a_long_curve_takes_little_memory(folder: Path) -> None:
+    path = folder / "sweep" / "one" / METRICS
+    path.write_text('{"epoch": 1, "loss": 0.25, "validation_accuracy": 0.5}\n' * 20_000)
+    tracemalloc.start()
+    try:
+        assert len(read_accuracies(path.parent)) == 20_000
+        assert tracemalloc.get_traced_memory()[1] < path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+def test_settings_under_a_key_that_is_no_text(folder: Path, run: tuple[Path, Checkpoint]) -> None:
+    place = folder / "sweep" / "one"
+    shutil.copytree(place, folder / "sweep" / "two")
+    strange: Any = {**run[1].settings, 7: 1}
+    replace(run[1], settings=strange).save(place / BEST)
+    report = report_on(find(folder), MAX_WEIGHTS, lambda: None)
+    (left,) = report.left_out
+    assert left.name == "sweep/one"
+    assert "settings: expected texts as names, found 7" in left.reason

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sltpack.report import words
 from sltpack.report.runs import TRAINED, Value
-from sltpack.report.words import SOURCE, labels, plain, source, telling, told, word
+from sltpack.report.words import SOURCE, plain, source, telling, told, word
+
+
+def labels(lines: Sequence[Mapping[str, Value]]) -> list[str]:
+    return words.labels([lambda digits, line=line: line for line in lines])
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,17 @@ def test_the_presets_of_the_paper() -> None:
         {"method": TRAINED, "init": "ku", "scale": None, "sparsity": None, "learning_rate": 0.05, SOURCE: None},
     ]
     assert labels(lines) == ["KU, dense", "SKC, dense", "SKC, sparse", "trained weights, KU"]
+
+
+def test_numbers_have_as_many_digits_as_tell_them_apart() -> None:
+    assert labels([{"learning_rate": 0.1}, {"learning_rate": 0.1 + 1e-9}]) == [
+        "learning rate 0.10000000000000001",
+        "learning rate 0.10000000100000001",
+    ]
+    assert labels([{"learning_rate": 1 / 3}, {"learning_rate": 2 / 3}]) == [
+        "learning rate 0.3333",
+        "learning rate 0.6667",
+    ]
 
 
 def test_what_nothing_else_tells_is_named() -> None:

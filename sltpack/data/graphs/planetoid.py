@@ -34,9 +34,6 @@ _INDEX_LIMIT = 1 << 20
 """Bytes of the list of test nodes; each official one has 5 or 6 kB."""
 _NODE_LIMIT = 1 << 31
 _DIGITS = len(str(_NODE_LIMIT))
-_ENDS_LIMIT = unpickling.OPCODE_LIMIT
-"""Neighbours of all nodes: more than a pickle has steps there are only where nodes share a list, which takes hardly any
-room in a file."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +201,6 @@ def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
     lists = list(graph.values())
     if not all(isinstance(others, list) for others in lists):
         raise _unfit(path, "a list of nodes for each node", "something else")
-    ends = sum(map(len, lists))
-    if ends > _ENDS_LIMIT:
-        raise _unfit(path, f"at most {_ENDS_LIMIT} neighbours of all nodes", f"{ends}")
     if not all(type(node) is int and abs(node) < _NODE_LIMIT for node in chain(graph, *lists)):
         raise _unfit(path, "a list of nodes for each node", "something else")
     nodes = np.fromiter(graph, np.int64, len(graph))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import FormatError, RequestError, SltpackError, reason, shown
+from ...errors import FormatError, LimitError, RequestError, SltpackError, reason, shown
 from ...files import open_plain
+from ...limits import PLAN_BYTES, PLAN_KEY_PARTS, PLAN_POINTS
 from .bundled import locate
 
 if sys.version_info >= (3, 11):
@@ -21,14 +25,17 @@ else:
 Value = str | int | float | bool
 """Of an option."""
 
-MAX_BYTES = 2**20
-"""Of a plan: what is longer is none."""
 TOGETHER = ":"
 """Between the options of one axis that change together, as in "prune:lock"."""
 _KEYS = ("about", "fixed", "axes", "grid")
 _GRID_KEYS = ("command", "name", "fixed", "axes")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
-_REMEDY = "mend the plan as docs/sweep.md says"
+_REMEDY = "correct the plan as docs/sweep.md says"
+_MODEL = "model"
+"""The option whose value may name a function of the user's own, whose code is run."""
+_OF_CODE = ":"
+"""What stands in the name of such a function, and in no name of a model of sltpack."""
+_TOKEN = re.compile(r"""(?P<name>[\w-]+|"[^"\n]*"|'[^'\n]*')|(?P<dot>\.)|(?P<space>[ \t]+)|.""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -93,24 +100,50 @@ class Plan:
     grids: tuple[Grid, ...]
 
 
-def read(name: str, commands: Commands, changes: Sequence[tuple[str, object]] = ()) -> Plan:
-    """Reads a plan.
+@dataclass(frozen=True)
+class Limits:
+    """How much a plan may ask for.
+
+    Attributes:
+        bytes: of its file.
+        points: of all its grids together.
+    """
+
+    bytes: int = PLAN_BYTES
+    points: int = PLAN_POINTS
+
+
+def read(
+    name: str,
+    commands: Commands,
+    changes: Sequence[tuple[str, object]] = (),
+    *,
+    allowed: Collection[str] = (),
+    limits: Limits | None = None,
+) -> Plan:
+    """Read a plan.
 
     Args:
         name: the file's path, or the name of a plan in the package.
         commands: what its points can be runs of.
         changes: options, or some that change together, as on an axis, and their values, which take the place of what
             the plan says of these options in every grid whose command has them; a list becomes an axis.
+        allowed: models of the user's own, "package.module:builder", that the plan may name: to use one is to run its
+            code. Those that a change names are allowed too.
+        limits: how much the plan may ask for; without them, what `sltpack.limits` says.
 
     Returns:
         The plan, every option known and every value of its type.
 
     Raises:
-        RequestError: there is no such file, a change is of no option or of one that another is of too.
+        RequestError: there is no such file, a change is of no option or of one that another is of too, or the plan
+            names code that is not allowed.
         FormatError: it is no plan: no TOML, an unknown key, an empty axis, or something of another type.
+        LimitError: it asks for more than the limits.
     """
-    path = locate(name)
-    return _plan(name, _parsed(name, _text(path)), commands, changes)
+    path, limits = locate(name), limits or Limits()
+    values = _parsed(name, _text(path, limits.bytes))
+    return _plan(name, values, commands, changes, {*allowed, *_models_of(changes)}, limits)
 
 
 def value_of(text: str) -> object:
@@ -129,21 +162,24 @@ def value_of(text: str) -> object:
     return values["value"] if set(values) == {"value"} else text
 
 
-def _text(path: Path) -> bytes:
+def _text(path: Path, most: int) -> bytes:
     try:
         with open_plain(path) as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(most + 1)
     except OSError as error:
         remedy = "check the name, or take a plan of the package: sltpack sweep --help names them"
         raise RequestError(path, expected="a plan, a TOML file", found=reason(error), remedy=remedy) from error
-    if len(data) > MAX_BYTES:
-        raise FormatError(path, expected=f"a plan of at most {MAX_BYTES} bytes", found="more", remedy=_REMEDY)
+    if len(data) > most:
+        remedy = "make several plans of it, or raise --max-plan-bytes"
+        raise LimitError(path, expected=f"a plan of at most {most} bytes", found="more", remedy=remedy)
     return data
 
 
 def _parsed(where: str, data: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode("utf-8-sig")  # some editors of Windows begin a file with a byte-order mark
+        _require_short_keys(where, text)
+        return tomllib.loads(text)
     except RecursionError as error:
         raise FormatError(
             where, expected="a plan, a TOML file", found="deeply nested values", remedy=_REMEDY
@@ -153,7 +189,44 @@ def _parsed(where: str, data: bytes) -> dict[str, Any]:
         raise FormatError(where, expected="a plan, a TOML file", found=found, remedy=_REMEDY) from error
 
 
-def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: Sequence[tuple[str, object]]) -> Plan:
+def _require_short_keys(where: str, text: str) -> None:
+    """Refuse a key of many names, which would keep the reader of TOML busy for minutes."""
+    names = 0
+    joined = False
+    for token in _TOKEN.finditer(text):
+        if token["name"]:
+            names = names + 1 if joined else 1
+            joined = False
+            if names > PLAN_KEY_PARTS:
+                raise LimitError(
+                    where,
+                    expected=f"keys of at most {PLAN_KEY_PARTS} names joined by dots",
+                    found=f"a longer one, at character {token.start() + 1}",
+                    remedy=_REMEDY,
+                )
+        elif not token["space"]:
+            joined = bool(token["dot"])
+
+
+def _models_of(changes: Sequence[tuple[str, object]]) -> Iterator[str]:
+    """List the models that changes name."""
+    for name, value in changes:
+        options = name.split(TOGETHER)
+        if _MODEL not in options:
+            continue
+        for place in value if isinstance(value, list) else [value]:
+            chosen = place if isinstance(place, list) else [place]
+            yield from (str(found) for option, found in zip(options, chosen, strict=False) if option == _MODEL)
+
+
+def _plan(
+    where: str,
+    values: Mapping[str, Any],
+    commands: Commands,
+    changes: Sequence[tuple[str, object]],
+    allowed: Collection[str],
+    limits: Limits,
+) -> Plan:
     _require_keys(where, values, _KEYS)
     about = values.get("about", "")
     if not isinstance(about, str):
@@ -164,6 +237,7 @@ def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: Se
     shared = _Said.of(where, values)
     changed = _changes(changes, commands)
     grids = []
+    points = 0
     for number, own in enumerate(listed, 1):
         place = f"{where}: grid {number}"
         _require_keys(place, own, _GRID_KEYS)
@@ -174,7 +248,15 @@ def _plan(where: str, values: Mapping[str, Any], commands: Commands, changes: Se
             raise _unfit(f"{place}: name", "up to 64 letters, digits and _ . + -", name)
         known = {names: value for names, value in changed.items() if set(names) <= set(commands[command])}
         said = _Said.of(place, own).over(shared).changed(known)
-        grids.append(said.grid(command, name, commands[command]))
+        points += said.count()
+        if points > limits.points:
+            raise LimitError(
+                where,
+                expected=f"at most {limits.points} points",
+                found="more",
+                remedy="make several plans of it, or raise --max-points",
+            )
+        grids.append(said.grid(command, name, commands[command], allowed))
     return Plan(where, about, tuple(grids))
 
 
@@ -216,9 +298,8 @@ class _Said:
             {name: (f"{where}: fixed: {name}", value) for name, value in tables["fixed"].items()},
             {tuple(name.split(TOGETHER)): (f"{where}: axes: {name}", value) for name, value in tables["axes"].items()},
         )
-        names = [*said.fixed, *(option for options in said.axes for option in options)]
-        for name in names:
-            if names.count(name) > 1:
+        for name, times in Counter([*said.fixed, *(option for options in said.axes for option in options)]).items():
+            if times > 1:
                 raise FormatError(
                     f"{where}: {name}",
                     expected="each option once, fixed or in an axis",
@@ -229,8 +310,9 @@ class _Said:
 
     def without(self, options: Sequence[str]) -> _Said:
         """Leaves out what is said of some options, and of those that change together with one of them."""
-        axes = {names: value for names, value in self.axes.items() if not set(names) & set(options)}
-        return _Said({name: value for name, value in self.fixed.items() if name not in options}, axes)
+        others = set(options)
+        axes = {names: value for names, value in self.axes.items() if others.isdisjoint(names)}
+        return _Said({name: value for name, value in self.fixed.items() if name not in others}, axes)
 
     def over(self, shared: _Said) -> _Said:
         """Adds what is said for all grids, where nothing is said here."""
@@ -250,18 +332,23 @@ class _Said:
                 fixed[names[0]] = told
         return _Said(fixed, axes)
 
-    def grid(self, command: str, name: str, options: Mapping[str, Option]) -> Grid:
-        fixed = {
-            option: _checked(where, command, option, value, options) for option, (where, value) in self.fixed.items()
-        }
+    def count(self) -> int:
+        """Count the points, before anything is known of the values."""
+        return math.prod(len(places) for _, places in self.axes.values() if isinstance(places, list))
+
+    def grid(self, command: str, name: str, options: Mapping[str, Option], allowed: Collection[str]) -> Grid:
+        def checked(where: str, option: str, value: object) -> Value:
+            found = _checked(where, command, option, value, options)
+            if option == _MODEL and _OF_CODE in str(found) and found not in allowed:
+                raise _unallowed(where, str(found))
+            return found
+
+        fixed = {option: checked(where, option, value) for option, (where, value) in self.fixed.items()}
         axes = tuple(
             Axis(
                 names,
                 tuple(
-                    tuple(
-                        _checked(where, command, option, value, options)
-                        for option, value in zip(names, place, strict=True)
-                    )
+                    tuple(checked(where, option, value) for option, value in zip(names, place, strict=True))
                     for place in _places(where, places, len(names))
                 ),
             )
@@ -296,6 +383,15 @@ def _checked(where: str, command: str, name: str, value: object, options: Mappin
     if not isinstance(value, str | int | float | bool) or not option.fits(value):
         raise _unfit(where, option.expected, value)
     return value
+
+
+def _unallowed(where: str, model: str) -> RequestError:
+    return RequestError(
+        where,
+        expected="a model of sltpack, or one of your own that the command line names too",
+        found=shown(model),
+        remedy=f"its code would be run: where you trust it, add --allow-model {shlex.quote(model)}",
+    )
 
 
 def _require_keys(where: str, values: Mapping[str, Any], known: Sequence[str]) -> None:

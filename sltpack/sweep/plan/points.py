@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ...errors import FormatError, LimitError, RequestError
+from ...errors import FormatError, RequestError
 from .files import Grid, Plan, Value
 
-MAX_POINTS = 10_000
-"""Of one plan: more are a slip of the pen."""
 _MAX_NAME = 200
 """Characters: file systems take no more than 255 bytes."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+-]+")
@@ -55,15 +52,9 @@ def points_of(plan: Plan) -> tuple[Point, ...]:
         At least one point, each with a name of its own.
 
     Raises:
-        LimitError: there are more than `MAX_POINTS`.
         RequestError: two of them have one name.
         FormatError: a name is longer than a folder's may be.
     """
-    count = sum(math.prod(len(axis.values) for axis in grid.axes) for grid in plan.grids)
-    if count > MAX_POINTS:
-        raise LimitError(
-            plan.where, expected=f"at most {MAX_POINTS} points", found=f"{count}", remedy="make several plans of it"
-        )
     points = [point for grid in plan.grids for point in _points(grid)]
     seen: set[str] = set()
     for point in points:

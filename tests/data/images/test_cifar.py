@@ -175,7 +175,7 @@ def test_each_cut_file_is_named(tmp_path: Path, family: Family) -> None:
     for file in family.python_files:
         whole = (folder / file).read_bytes()
         (folder / file).write_bytes(whole[: len(whole) // 2])
-        assert message(family, folder).startswith(f"{folder / file}: expected a whole pickle, found ")
+        assert message(family, folder).endswith("; the file is damaged; get the archive again")
         (folder / file).write_bytes(whole)
 
 

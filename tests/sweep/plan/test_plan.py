@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
-from sltpack.errors import LimitError, SltpackError
+from sltpack.errors import LimitError, RequestError, SltpackError
+from sltpack.limits import PLAN_BYTES
 from sltpack.sweep.plan import bundled as plans
-from sltpack.sweep.plan.files import MAX_BYTES, Axis, Option, Value, read, value_of
+from sltpack.sweep.plan.files import Axis, Limits, Option, Value, read, value_of
 from sltpack.sweep.plan.points import points_of
 
 NUMBER = Option("a number", lambda value: type(value) in (int, float))
@@ -19,7 +23,7 @@ TEXT = Option("a text", lambda value: isinstance(value, str))
 FLAG = Option("true or false", lambda value: isinstance(value, bool))
 TRAINING = {"model": TEXT, "width": NUMBER, "seed": NUMBER, "compile": FLAG}
 COMMANDS = {"search": {**TRAINING, "prune": NUMBER, "lock": NUMBER, "ratios": TEXT}, "train": TRAINING}
-REMEDY = "mend the plan as docs/sweep.md says"
+REMEDY = "correct the plan as docs/sweep.md says"
 
 
 def written(tmp_path: Path, text: str) -> str:
@@ -100,10 +104,10 @@ def test_a_plan_without_axes_is_one_point(tmp_path: Path) -> None:
 
 
 def test_names_can_stand_in_any_file_system(tmp_path: Path) -> None:
-    assert names(tmp_path, 'axes = { model = ["a.b:net", "../up", "graph:/x y.safetensors"] }') == [
-        "model=a.b-net",
-        "model=..-up",
-        "model=graph-x-y.safetensors",
+    assert names(tmp_path, 'axes = { ratios = ["a.b:net", "../up", "graph:/x y.safetensors"] }') == [
+        "ratios=a.b-net",
+        "ratios=..-up",
+        "ratios=graph-x-y.safetensors",
     ]
 
 
@@ -215,19 +219,103 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         path.mkdir(exist_ok=True)
     path.rmdir()
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(SltpackError, match="expected a plan, a TOML file, found a file that is no TOML; mend the plan"):
+    with pytest.raises(
+        SltpackError, match="expected a plan, a TOML file, found a file that is no TOML; correct the plan"
+    ):
         read(str(path), COMMANDS)
     path.touch()
-    os.truncate(path, MAX_BYTES + 1)
-    with pytest.raises(SltpackError, match=f"expected a plan of at most {MAX_BYTES} bytes, found more"):
+    os.truncate(path, PLAN_BYTES + 1)
+    with pytest.raises(SltpackError, match=f"expected a plan of at most {PLAN_BYTES} bytes, found more"):
         read(str(path), COMMANDS)
 
 
 def test_a_plan_of_too_many_points_takes_no_memory(tmp_path: Path) -> None:
     values = "[" + ",".join(map(str, range(1000))) + "]"
-    plan = read(written(tmp_path, f"axes = {{ width = {values}, seed = {values}, prune = {values} }}"), COMMANDS)
-    with pytest.raises(LimitError, match="expected at most 10000 points, found 1000000000; make several plans of it"):
-        points_of(plan)
+    path = written(tmp_path, f"axes = {{ width = {values}, seed = {values}, prune = {values} }}")
+    with pytest.raises(LimitError) as caught:
+        read(path, COMMANDS)
+    assert str(caught.value) == (
+        f"{path}: expected at most 10000 points, found more; make several plans of it, or raise --max-points"
+    )
+    few = written(tmp_path, "axes = { seed = [0, 1, 2] }\n[[grid]]\n[[grid]]\nname = 'b'")
+    with pytest.raises(LimitError, match="at most 5 points"):
+        read(few, COMMANDS, limits=Limits(points=5))
+    assert len(points_of(read(few, COMMANDS, limits=Limits(points=6)))) == 6
+
+
+def test_a_longer_plan_can_be_allowed(tmp_path: Path) -> None:
+    path = written(tmp_path, f"about = '{'x' * PLAN_BYTES}'")
+    with pytest.raises(LimitError, match="or raise --max-plan-bytes"):
+        read(path, COMMANDS)
+    assert len(read(path, COMMANDS, limits=Limits(bytes=2 * PLAN_BYTES)).about) == PLAN_BYTES
+
+
+def _steps(work: Callable[[], object]) -> int:
+    """Count the function calls and lines of Python that some work takes: a time that no busy machine changes."""
+    count = 0
+
+    def trace(frame: object, event: str, argument: object) -> Any:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(SltpackError):
+            work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    "text_of",
+    [
+        lambda n: ".".join(["a"] * n) + " = 1",
+        lambda n: " . ".join(['"a"'] * n) + " = 1",
+        lambda n: "[" + ".".join(["a"] * n) + "]",
+        lambda n: "fixed = {" + ",".join(f"k{i} = 1" for i in range(n)) + "}",
+        lambda n: "axes = {" + ",".join(f"k{i} = [1]" for i in range(n)) + "}",
+        lambda n: 'axes = { "' + ":".join(f"k{i}" for i in range(n)) + '" = [[1]] }',
+        lambda n: "[[grid]]\n" * n,
+        lambda n: f"[axes]\nseed = [{','.join(map(str, range(n)))}]\n" + "[[grid]]\n" * n,
+    ],
+)
+def test_the_cost_of_a_plan_grows_with_its_length(tmp_path: Path, text_of: Callable[[int], str]) -> None:
+    def cost(count: int) -> int:
+        path = written(tmp_path, text_of(count))
+        return _steps(lambda: points_of(read(path, COMMANDS)))
+
+    assert cost(800) < 8 * cost(200)
+
+
+def test_keys_of_few_names_are_read(tmp_path: Path) -> None:
+    assert names(tmp_path, '"about" = "a.b.c.d.e.f.g.h.i.j.k"\nfixed.width = 0.5 # 1.2.3') == ["search"]
+    assert refusal(tmp_path, "fixed.a.b.c.d.e.f.g.h.i = 1") == (
+        f"expected keys of at most 8 names joined by dots, found a longer one, at character 21; {REMEDY}"
+    )
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    assert names(tmp_path, "\ufeffaxes = { seed = [0, 1] }") == ["seed=0", "seed=1"]
+
+
+@pytest.mark.parametrize(
+    "text", ['fixed = { model = "evil:build" }', 'axes = { "seed:model" = [[0, "conv2"], [1, "evil:build"]] }']
+)
+def test_code_that_a_plan_names_is_run_only_where_the_command_line_names_it(tmp_path: Path, text: str) -> None:
+    assert refusal(tmp_path, text).endswith(
+        "model: expected a model of sltpack, or one of your own that the command line names too, found 'evil:build'; "
+        "its code would be run: where you trust it, add --allow-model evil:build"
+    )
+    path = written(tmp_path, text)
+    with pytest.raises(RequestError, match="found 'evil:build'"):
+        read(path, COMMANDS, allowed=["good:build", "evil"])
+    read(path, COMMANDS, allowed=["evil:build"])
+    for changes in ([("model", "evil:build")], [("model", ["conv2", "evil:build"])]):
+        read(path, COMMANDS, changes)
+    read(path, COMMANDS, [("width:model", [[1, "evil:build"], [2, "conv2"]])])
 
 
 def test_no_such_plan_in_the_package() -> None:

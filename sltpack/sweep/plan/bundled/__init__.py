@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ....errors import RequestError
+from ....errors import RequestError, closest
 
 PREFIX = "paper:"
 """What the name of such a plan begins with, where a path would stand."""
@@ -41,6 +41,9 @@ def locate(name: str) -> Path:
         return Path(name)
     if name not in names():
         raise RequestError(
-            name, expected=f"a plan: {', '.join(names())}", found="none of that name", remedy="choose one of them"
+            name,
+            expected=f"a plan: {', '.join(names())}",
+            found="none of that name",
+            remedy=closest(name, names()) or "choose one of them",
         )
     return _FOLDER / f"{name.removeprefix(PREFIX)}.toml"
