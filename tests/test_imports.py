@@ -20,7 +20,8 @@ import pytest
 import sltpack
 from sltpack.format.records import ModelSpec, Ratios, Seeds
 from sltpack.source.network import make_source
-from sltpack.tickets import ticket as tickets
+from sltpack.tickets.storage import save
+from sltpack.tickets.ticket import Ticket
 
 BASE = ("errors", "limits", "files", "bundled", "format")
 """These know the standard library alone, so that `sltpack info` answers at once."""
@@ -222,7 +223,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shapes = {"conv": (4, 3, 3, 3), "linear": (10, 4)}
     source = make_source(ModelSpec("test:tiny", {}), shapes, "skc", "layer", Seeds(1, 2), Ratios("epl", 0.25, 0.25))
     masks = [np.arange(layer.searched) % 2 == 0 for layer in source.layers]
-    tickets.save(tickets.Ticket.create(source, masks, {}, {}), folder / "tiny.slt")
+    save(Ticket.create(source, masks, {}, {}), folder / "tiny.slt")
     return folder
 
 
