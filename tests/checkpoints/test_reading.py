@@ -198,7 +198,7 @@ def test_values_that_do_not_fit(tmp_path: Path, values: dict[str, Any]) -> None:
         ),
         (
             {"init": "magic"},
-            ": init: expected ku or skc, found 'magic'; read the file with a newer sltpack, or get it again",
+            ": init: expected ku or skc or none, found 'magic'; read the file with a newer sltpack, or get it again",
         ),
     ):
         assert refusal(tmp_path, {**values, **change}) == message
