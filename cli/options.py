@@ -14,7 +14,7 @@ from sltpack import bundled
 from sltpack.format.records import MAX_WEIGHTS
 from sltpack.limits import MEMORY
 
-from . import screen
+from . import screen, streams
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
@@ -95,7 +95,7 @@ PLAN = _Name(_plan_names)
 
 def ticket_argument() -> Decorator[Any]:
     """The ticket to read."""
-    return click.argument("file", metavar="FILE", type=_Ticket())
+    return click.argument("file", metavar="FILE", type=_Ticket(), callback=streams.read_from)
 
 
 def max_weights_option() -> Decorator[Any]:
@@ -132,6 +132,12 @@ def force_option() -> Decorator[Any]:
 def output_option(help_text: str) -> Decorator[Any]:
     """Where the result goes."""
     return click.option("-o", "--output", type=PATH, required=True, help=help_text)
+
+
+def output_file_option(help_text: str) -> Decorator[Any]:
+    """Where the one file goes that a command makes."""
+    words = f"{help_text} In a folder that is there, it is named after its source; - is standard output."
+    return click.option("-o", "--output", type=PATH, required=True, help=words, callback=streams.write_to)
 
 
 def device_option() -> Decorator[Any]:

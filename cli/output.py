@@ -141,7 +141,7 @@ def weights_chart(account: Account) -> Table:
 
 
 def described(container: Container) -> list[str]:
-    """Says where a ticket's weights come from, how it is fed and what was measured.
+    """Say where a ticket's weights come from, how it is fed and what was measured.
 
     Args:
         container: the file.

@@ -122,11 +122,12 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
         as_json: whether to print an object, and nothing else.
 
     Raises:
-        Stopped: by Ctrl-C.
+        Stopped: by Ctrl-C or a signal.
         SltpackError: the folder of a point holds something else, or runs are broken.
     """
     from sltpack.checkpoints.results import Result
-    from sltpack.sweep.sweeps import Stopped, carry_on, finished
+    from sltpack.stopping import Stopped
+    from sltpack.sweep.sweeps import carry_on, finished
 
     results = finished(sweep, folder)
     if not as_json:
@@ -154,8 +155,9 @@ def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> 
     except KeyboardInterrupt as error:
         raise Stopped(
             folder,
-            expected=f"{len(sweep.runs)} runs",
-            found=f"{len(finished(sweep, folder))} finished",  # some may have ended while all were stopped
+            error,
+            # Some may have ended while all were stopped.
+            done=f"with {len(finished(sweep, folder))} finished of {len(sweep.runs)} runs",
             remedy="the same command goes on",
         ) from error
     told = [(run.point, results[run.point.name]) for run in sweep.runs if run.point.name in results]

@@ -9,7 +9,7 @@ import click
 
 from sltpack.format.records import CODECS
 
-from . import options
+from . import options, streams
 from .screen import say
 
 BEST = "ckpt.pt"
@@ -17,8 +17,8 @@ BEST = "ckpt.pt"
 
 
 @click.command("pack")
-@click.argument("checkpoint", metavar="CKPT", type=options.PATH)
-@options.output_option("The .slt file to write.")
+@click.argument("checkpoint", metavar="CKPT", type=options.PATH, callback=streams.read_from)
+@options.output_file_option("The .slt file to write.")
 @click.option(
     "--buffers",
     type=click.Choice(["f32", "f16", "q8"]),
@@ -66,6 +66,7 @@ def command(
 
     from .output import print_parts
 
+    output = streams.in_folder(output, checkpoint, ".slt")
     if checkpoint.is_dir():
         checkpoint /= BEST
     packed = pack(

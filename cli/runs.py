@@ -168,7 +168,7 @@ def print_run(found: Kept, output: Path, as_json: bool, what: str, following: st
         following: the command to call next, with {} for the checkpoint.
     """
     from sltpack.errors import one_line
-    from sltpack.progress import leads_here
+    from sltpack.launch import leads_here
     from sltpack.searching.run_folder import BEST
 
     metrics = found.metrics

@@ -134,7 +134,7 @@ def _sweep_all(
     limits: Limits,
     as_json: bool,
 ) -> None:
-    from sltpack.sweep.sweeps import Stopped
+    from sltpack.stopping import Stopped
 
     from .output_sweep import show_costs, show_runs
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from . import options
+from . import options, streams
 from .screen import say
 
 
 @click.command("unpack")
 @options.ticket_argument()
-@options.output_option("The file to write.")
+@options.output_file_option("The file to write.")
 @click.option(
     "--format",
     "file_format",
@@ -44,6 +44,8 @@ def command(
     from sltpack.checkpoints.packing import unpack
     from sltpack.errors import one_line
 
+    suffix = ".pt" if file_format == "torch" else ".safetensors"
+    output = streams.in_folder(output, file, suffix)
     done = unpack(file, output, file_format=file_format, parts=parts, force=force, max_weights=max_weights)
     if as_json:
         click.echo(json.dumps({"file": str(output), **asdict(done)}))

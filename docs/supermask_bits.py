@@ -72,7 +72,7 @@ def parts(tickets: dict[str, Ticket]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for file, found in rows.items():
         rest = found.file_bits - found.parts["supermask"] - found.parts["buffers"]
-        numbers = [found.file_bits, *(found.parts[name] for name in names), rest]
+        numbers = [found.file_bits, *(found.parts.get(name, 0) for name in names), rest]
         lines.append(f"| {file} | {' | '.join(f'{bits // 8:,}' for bits in numbers)} |")
     return lines
 

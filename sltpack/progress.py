@@ -20,6 +20,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from .errors import OutputError, one_line, reason
+from .launch import leads_here
 
 EVERY = 60.0
 """Seconds between two plain lines of a job."""
@@ -80,11 +81,6 @@ def is_terminal() -> bool:
 def screen() -> Console:
     """Return standard error to draw on; what moves is drawn only where it is a terminal."""
     return Console(stderr=True, highlight=False, force_terminal=is_terminal())
-
-
-def leads_here() -> bool:
-    """Return whether this process is alone or the first of those that torchrun started, which shows and prints."""
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or os.environ.get("RANK", "0") == "0"
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ from sltpack.source.network import make_source
 from sltpack.tickets.storage import save
 from sltpack.tickets.ticket import Ticket
 
-BASE = ("errors", "limits", "files", "bundled", "format")
+BASE = ("errors", "limits", "stopping", "descriptors", "locks", "files", "launch", "bundled", "format")
 """These know the standard library alone, so that `sltpack info` answers at once."""
 NUMERIC = ("source", "supermask", "tickets", "charts", "theory", "pickles")
 """These know numpy and bitarray too."""

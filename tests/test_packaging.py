@@ -18,7 +18,7 @@ FOLDERS = {"sltpack": "sltpack", "sltpack_cli": "cli"}
 """Packages and the folders that they are in."""
 INPUTS = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE", *FOLDERS.values())
 """All that a wheel is made from."""
-SUFFIXES = {".py", ".typed", ".npz", ".slt", ".toml", ".html"}
+SUFFIXES = {".py", ".typed", ".npz", ".slt", ".toml", ".mjs", ".html", ".css"}
 
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 """What pip and build do, in the surroundings of this process: no network, no environment of its own."""

@@ -20,6 +20,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 FORMATS = ("safetensors", "torch")
 """What `write_weights` writes."""
+_RESERVED = "__metadata__"
+"""The entry of a safetensors header that is no tensor."""
+_METADATA = {"format": "pt"}
+"""Some readers refuse a safetensors file that does not name the library it is for."""
 
 
 def write_weights(
@@ -37,10 +41,11 @@ def write_weights(
         ticket: the ticket.
         path: the file's name.
         file_format: "safetensors", or "torch" for a state dict by `torch.save`.
-        parts: whether to add, for each layer, `source.NAME` (random weights, none removed, float32),
-            `freezing.NAME` (-1 pruned, +1 locked, 0 searched, int8) and `supermask.NAME` (how many coats keep a
-            searched weight, without coats 0 or 1, uint8), all of the weight's shape. Layers that share weights share
-            these, under the first name; without random weights there is no `source.NAME`.
+        parts: whether to add, for each layer, `.source.NAME` (random weights, none removed, float32),
+            `.freezing.NAME` (-1 pruned, +1 locked, 0 searched, int8) and `.supermask.NAME` (how many coats keep a
+            searched weight, without coats 0 or 1, uint8), all of the weight's shape. No name in a torch module begins
+            with a dot. Layers that share weights share these, under the first name; without random weights there is
+            no `.source.NAME`.
         force: whether an existing file is replaced.
         where: what to name in an error.
 
@@ -49,24 +54,37 @@ def write_weights(
 
     Raises:
         FormatError: the regenerated weights are not the ones that the ticket was made with.
-        RequestError: the file exists, or there is no such format.
+        RequestError: the file exists, there is no such format, or it cannot hold the ticket's names.
         OutputError: the file cannot be written; nothing is left behind.
     """
     if file_format not in FORMATS:
         raise RequestError(
             "--format", expected=" or ".join(FORMATS), found=str(file_format), remedy="choose one of these"
         )
-    tensors: dict[str, NDArray[Any]] = dict(ticket.state())
-    ticket.check(weights_digest(tensors[layer.parameter] for layer in ticket.source.layers), where)
+    named: list[tuple[str, NDArray[Any]]] = list(ticket.state().items())
+    weights = dict(named)
+    ticket.check(weights_digest(weights[layer.parameter] for layer in ticket.source.layers), where)
     if parts:
         for index, layer in enumerate(ticket.source.layers):
             frozen = ticket.freezing_mask(index)
             supermask = np.zeros(frozen.shape, np.uint8)
             supermask[frozen == SEARCHED] = ticket.multiplicities(index)
+            added: dict[str, NDArray[Any]] = {"freezing": frozen, "supermask": supermask}
             if ticket.source.init != NO_INIT:
-                tensors[f"source.{layer.parameter}"] = ticket.source_weights(index)
-            tensors[f"freezing.{layer.parameter}"] = frozen
-            tensors[f"supermask.{layer.parameter}"] = supermask
+                added = {"source": ticket.source_weights(index), **added}
+            named += [(f".{part}.{layer.parameter}", values) for part, values in added.items()]
+    tensors = dict(named)
+    if len(tensors) != len(named):  # a ticket from a stranger may name its tensors as it likes
+        raise RequestError(
+            where, expected="tensors of different names", found="two of one name", remedy="leave --parts out"
+        )
+    if file_format == "safetensors" and _RESERVED in tensors:
+        raise RequestError(
+            where,
+            expected="names that safetensors can hold",
+            found=f"a tensor called {_RESERVED}, which is that format's own",
+            remedy="write a state dict (--format torch)",
+        )
     write_atomically(
         path, _torch_bytes(tensors) if file_format == "torch" else _safetensors_bytes(tensors), force=force
     )
@@ -76,7 +94,7 @@ def write_weights(
 def _safetensors_bytes(tensors: Arrays) -> bytes:
     from safetensors.numpy import save
 
-    return save(dict(tensors))
+    return save(dict(tensors), _METADATA)
 
 
 def _torch_bytes(tensors: Arrays) -> bytes:

@@ -12,20 +12,10 @@ from torch import nn
 
 from ..checkpoints.records import Kept
 from ..data.dataset import Labelled
-from ..errors import SltpackError, one_line
 from ..models.layers import copied_buffers
 from .distributed.team import Team
 from .settings import Settings, TrainingSettings
 from .steps import Memory, Method, Stepper
-
-
-class Interrupted(SltpackError):
-    """The user stopped a run; what it had found is kept."""
-
-    exit_status = 130
-
-    def __str__(self) -> str:
-        return one_line(f"{self.where}: stopped by Ctrl-C after {self.found} of {self.expected}; {self.remedy}")
 
 
 @dataclass(frozen=True)

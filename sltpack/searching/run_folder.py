@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..checkpoints.reading import is_history
 from ..checkpoints.records import Kept
 from ..checkpoints.torch_files import HOW_TO_MAKE
 from ..errors import FormatError, RequestError, shown
-from ..files import TEMPORARY, open_plain, write_atomically
+from ..files import open_plain, write_atomically
 from ..format import records as headers
 from ..format.records import Source
 from ..limits import METRICS_EPOCHS, METRICS_LINE
@@ -54,6 +55,26 @@ def require_unused(folder: Path) -> None:
             found="one with checkpoints",
             remedy="go on with --resume, or choose another folder",
         )
+
+
+def require_own_files(folder: Path) -> None:
+    """Make sure that the files that a run will write are its own: what a link stands for may be anybody's.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        RequestError: one of its names is taken by a link, or by what is no file.
+    """
+    for name in (BEST, LAST, METRICS, LOG):
+        path = folder / name
+        if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+            raise RequestError(
+                path,
+                expected="a file of the run's own",
+                found="a link" if os.path.islink(path) else "a folder, pipe or device",
+                remedy="move it away, or choose another folder",
+            )
 
 
 def is_begun(folder: Path) -> bool:
@@ -121,17 +142,6 @@ def forget(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that a killed run may have left.
-
-    Args:
-        folder: of the run.
-    """
-    for name in (BEST, LAST, METRICS):
-        for path in folder.glob(f".{name}.*{TEMPORARY}"):
-            path.unlink(missing_ok=True)
-
-
 def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
     """Writes what was measured, one JSON object a line and epoch.
 
@@ -179,7 +189,7 @@ def read_accuracies(folder: Path, max_epochs: int = METRICS_EPOCHS) -> list[floa
 
 def _epochs(folder: Path, most: int) -> Iterator[dict[str, float]]:
     """Read the lines of a run's metrics one by one, so that a long file takes no more memory than what is kept."""
-    with open_plain(folder / METRICS) as stream:
+    with open_plain(folder / METRICS, follow=False) as stream:
         for number in itertools.count():
             line = stream.readline(METRICS_LINE + 1)
             if not line:

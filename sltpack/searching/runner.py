@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from ..format import records as headers
 from ..format.records import Source
 from ..inference.devices import multiplies_bfloat16
 from ..inference.prediction import BATCH_SIZE, evaluating, predict
+from ..locks import locked
 from ..models import build, try_out
 from ..models.generated import is_small, predict_generated
 from ..models.layers import (
@@ -35,6 +37,7 @@ from ..models.layers import (
 )
 from ..progress import Bar, Log, bar, say
 from ..source.network import searched_kept
+from ..stopping import Stopped
 from .batches import AUTO, batch_size_for, explained
 from .checks import require_finite, require_finite_buffers, require_fitting, require_real
 from .distributed.team import ALONE, Team
@@ -43,8 +46,8 @@ from .keeper import Keeper
 from .methods.edge_popup import EdgePopup, first_scores
 from .methods.weight_training import WeightTraining
 from .reporting import notes, of_epoch
-from .run import Interrupted, Place, Run, steps_of
-from .run_folder import BEST, LAST, LOG, forget, in_words, is_begun, load_last, remove_leftovers, require_unused
+from .run import Place, Run, steps_of
+from .run_folder import BEST, LAST, LOG, forget, in_words, is_begun, load_last, require_own_files, require_unused
 from .settings import Settings, TrainingSettings
 from .steps import Method, make_stepper
 
@@ -93,7 +96,7 @@ def search(
         MismatchError: the data do not fit the model.
         DataError: there are too few.
         SltpackError: the loss is no longer a number.
-        Interrupted: by Ctrl-C; a usable checkpoint is left.
+        Stopped: by Ctrl-C or a signal; a usable checkpoint is left.
     """
     model, popup = ready_search(source, data, settings, device, builder)
     place = Place(folder, device, resume, tensorboard, team)
@@ -223,6 +226,20 @@ def _run(
     model: nn.Module,
     method: Method,
 ) -> Kept:
+    with ExitStack() as lock:
+        return _run_locked(source, data, settings, place, noted, model, method, lock)
+
+
+def _run_locked(
+    source: Source,
+    data: DataSet,
+    settings: TrainingSettings,
+    place: Place,
+    noted: Mapping[str, Any],
+    model: nn.Module,
+    method: Method,
+    lock: ExitStack,
+) -> Kept:
     team, folder, device = place.team, place.folder, place.device
     chosen, settings = settings.batch_size, settle(settings, data, device)
     assert not isinstance(settings.batch_size, str)
@@ -239,13 +256,13 @@ def _run(
         nonlocal began_here, best
         if place.tensorboard:
             require_tensorboard()
-        if place.resume:
-            remove_leftovers(folder)
+        make_folder(folder)
+        lock.enter_context(locked(folder))  # of the leader's, which alone writes there
+        require_own_files(folder)
         if place.resume and is_begun(folder):
             last, best = load_last(folder, method.load, source, everything, buffers(model))
             return last
         require_unused(folder)
-        make_folder(folder)
         began_here = True
         start = method.keep(everything, dict(_NOTHING_MEASURED), copied_buffers(model), {})
         for name in (LAST, BEST):
@@ -274,10 +291,10 @@ def _run(
             forget(folder)
         raise
     except KeyboardInterrupt as error:
-        raise Interrupted(
+        raise Stopped(
             folder,
-            expected=f"{settings.epochs} epochs",
-            found=f"{len(history)}",
+            error,
+            done=f"after {len(history)} of {settings.epochs} epochs",
             remedy=f"{BEST} holds the best so far; the same command with --resume goes on",
         ) from error
 

@@ -8,22 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checkpoints.results import Result
-from ..errors import RequestError, SltpackError, one_line
+from ..errors import RequestError, SltpackError
 from ..files import make_folder
+from ..locks import locked
 from .executors.local import Executor, Task
 from .folders import result_of
-from .locks import locked
 from .plan.points import Point
 from .plan.requests import DataSets, Prepared, Request, prepare
-
-
-class Stopped(SltpackError):
-    """The user stopped a sweep; what is finished stays, and what was under way can go on."""
-
-    exit_status = 130
-
-    def __str__(self) -> str:
-        return one_line(f"{self.where}: stopped by Ctrl-C with {self.found} of {self.expected}; {self.remedy}")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ _HEAD = """\
 Made from `sltpack --help` and `sltpack COMMAND --help` by `python tests/cli/test_document.py`; a test fails where this
 page is stale.
 
-Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C.
+Exit status: 0 where all is well, 1 where a file, a data set or a check failed, 2 for a wrong call, 130 after Ctrl-C,
+143 after SIGTERM, 129 after SIGHUP, 141 where whoever reads the output has read enough.
 Errors are one line on standard error. In a terminal, what is printed is broken between words where it is wider; numbers
 and names stay whole. `sltpack list` names the tickets, models, data, presets and plans that come with sltpack; the name
 of a ticket stands for it even where a file is called so (that file is `./NAME`).
@@ -33,7 +34,7 @@ _SLTPACK_COMPLETE=fish_source sltpack | source     # fish: in ~/.config/fish/com
 Progress is drawn on standard error, and only in a terminal.
 
 Data sets that are downloaded are kept in the user's cache folder, or in the folder that the environment variable
-`SLTPACK_CACHE` names.
+`SLTPACK_CACHE` names (`~` stands for home).
 """
 
 

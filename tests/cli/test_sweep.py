@@ -405,7 +405,7 @@ def test_stopped_and_killed_it_ends_as_if_it_never_was(plan: Callable[[str], Pat
     first.send_signal(signal.SIGINT)
     printed, told = first.communicate(timeout=120)
     assert (first.returncode, printed) == (130, "")
-    assert told == f"Error: {runs}: stopped by Ctrl-C with 0 finished of 2 runs; the same command goes on\n"
+    assert told == f"{runs}: stopped by Ctrl-C with 0 finished of 2 runs; the same command goes on\n"
     reached = lines(metrics)
     assert 1 <= reached < epochs
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sltpack.data import sources
-from sltpack.data.images.image_input import ImageInput
-from sltpack.data.sources import NAMES, SOURCES, Choices, fixed_classes, image_input, is_graph, source_of, title_of
+from sltpack.data.images.image_input import CENTER_CROP, IMAGENET, image_input
+from sltpack.data.sources import (
+    GRAPH_INPUT,
+    NAMES,
+    SOURCES,
+    Choices,
+    fixed_classes,
+    fixed_input,
+    is_graph,
+    source_of,
+    title_of,
+)
 from sltpack.errors import RequestError
 
 
@@ -39,9 +50,13 @@ def test_classes_and_inputs() -> None:
     assert fixed_classes("digits") == tuple("0123456789")
     assert fixed_classes("cora")[0] and len(fixed_classes("ogbn-arxiv")) == 40
     assert fixed_classes("cifar100") == fixed_classes("folder") == fixed_classes("nothing") == ()
-    assert image_input("cifar10") == image_input("cifar100") == ImageInput((0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
-    assert image_input("folder:photos") == image_input("anything") == image_input("cora") == image_input("folder")
-    assert (image_input("folder").fit, image_input("imagenet:x").fit) == ("cover", "middle")
+    assert (
+        fixed_input("cifar10") == fixed_input("cifar100") == image_input((0.491, 0.482, 0.447), (0.247, 0.243, 0.262))
+    )
+    assert fixed_input("folder:photos") == fixed_input("folder") == IMAGENET
+    assert fixed_input("cora") == GRAPH_INPUT
+    assert fixed_input("anything") is None
+    assert replace(IMAGENET, fit=CENTER_CROP) == fixed_input("imagenet:x")
 
 
 def test_titles() -> None:

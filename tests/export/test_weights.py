@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from sltpack.checkpoints.records import Checkpoint
 from sltpack.errors import FormatError, OutputError, RequestError
 from sltpack.export import FORMATS, write_weights
 from sltpack.tickets.buffers import store
+from sltpack.tickets.storage import load
 from sltpack.tickets.ticket import Ticket
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
@@ -37,8 +41,59 @@ def test_what_is_written(ticket: Ticket, tmp_path: Path, file_format: str, parts
     for index, layer in enumerate(layers):
         assert np.array_equal(state[layer.parameter].numpy(), ticket.weights(index))
         if parts:
-            assert np.array_equal(state[f"freezing.{layer.parameter}"].numpy(), ticket.freezing_mask(index))
-            assert int(state[f"supermask.{layer.parameter}"].sum()) == layer.searched_kept
+            assert np.array_equal(state[f".source.{layer.parameter}"].numpy(), ticket.source_weights(index))
+            assert np.array_equal(state[f".freezing.{layer.parameter}"].numpy(), ticket.freezing_mask(index))
+            assert int(state[f".supermask.{layer.parameter}"].sum()) == layer.searched_kept
+
+
+def named(ticket: Ticket, names: tuple[str, ...]) -> Ticket:
+    """A ticket whose layers have other names."""
+    layers = [replace(layer, name=name) for layer, name in zip(ticket.source.layers, names, strict=False)]
+    return replace(ticket, source=replace(ticket.source, layers=(*layers, *ticket.source.layers[len(names) :])))
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_parts_take_no_name_that_a_model_can_have(ticket: Ticket, tmp_path: Path, file_format: str) -> None:
+    path, other = tmp_path / "weights", named(ticket, ("a", "source.a"))
+    count = write_weights(other, path, file_format=file_format, parts=True)
+    state = load_file(path) if file_format == "safetensors" else torch.load(path, weights_only=True)
+    assert len(state) == count == 4 * len(ticket.source.layers) + 1
+    assert np.array_equal(state["source.a.weight"].numpy(), ticket.weights(1))
+    for name in ("", ".source"):  # why no parameter or buffer of a module can begin so
+        with pytest.raises(KeyError):
+            torch.nn.Module().register_parameter(name, None)
+        with pytest.raises(KeyError):
+            torch.nn.Module().add_module(name, None)
+
+
+def test_a_ticket_that_takes_the_names_of_parts_all_the_same(ticket: Ticket, tmp_path: Path) -> None:
+    other = named(ticket, ("a", ".source.a"))
+    with pytest.raises(RequestError) as caught:
+        write_weights(other, tmp_path / "weights", parts=True, where="evil.slt")
+    assert str(caught.value) == (
+        "evil.slt: expected tensors of different names, found two of one name; leave --parts out"
+    )
+    assert not list(tmp_path.iterdir())
+    assert write_weights(other, tmp_path / "weights") == len(ticket.source.layers) + 1
+
+
+def test_the_name_that_safetensors_has_for_itself(ticket: Ticket, tmp_path: Path) -> None:
+    other = replace(ticket, buffers={"__metadata__": np.zeros(2, np.float32)})
+    with pytest.raises(RequestError) as caught:
+        write_weights(other, tmp_path / "weights", where="evil.slt")
+    assert str(caught.value) == (
+        "evil.slt: expected names that safetensors can hold, found a tensor called __metadata__, which is that format's "
+        "own; write a state dict (--format torch)"
+    )
+    assert not list(tmp_path.iterdir())
+    write_weights(other, tmp_path / "weights", file_format="torch")
+    assert torch.load(tmp_path / "weights", weights_only=True)["__metadata__"].tolist() == [0, 0]
+
+
+def test_safetensors_say_which_library_they_are_for(ticket: Ticket, tmp_path: Path) -> None:
+    write_weights(ticket, tmp_path / "weights")
+    with safe_open(tmp_path / "weights", framework="np") as stored:
+        assert stored.metadata() == {"format": "pt"}
 
 
 def test_nothing_is_overwritten_or_left_behind(ticket: Ticket, tmp_path: Path) -> None:
@@ -82,3 +137,21 @@ def test_the_same_ticket_gives_the_same_bytes(ticket: Ticket, file_format: str, 
     for name in ("a", "b"):
         write_weights(ticket, tmp_path / name, file_format=file_format)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_layers_that_share_weights_are_written_under_every_name(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    ticket = load(GOLDEN / "coats.slt")
+    assert write_weights(ticket, path, parts=True) == 4 + 2 * 3
+    state = load_file(path)
+    for name in ("conv.weight", "again.conv.weight", "own.parameter"):
+        assert np.array_equal(state[name].numpy(), ticket.weights(0))
+    assert sorted(set(state["supermask.conv.weight"].ravel().tolist())) == [0, 1, 2, 3]  # how many coats keep each
+    assert "supermask.again.conv.weight" not in state
+
+
+def test_there_are_no_random_weights_without_a_stream(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    ticket = load(GOLDEN / "signs.slt")
+    assert write_weights(ticket, path, parts=True) == 2 * 3 + 3
+    assert not [name for name in load_file(path) if name.startswith("source.")]

@@ -15,10 +15,10 @@ from sltpack.errors import OutputError, RequestError
 from sltpack.format.records import Source
 from sltpack.searching import keeper
 from sltpack.searching.events import Events, _next_name
-from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import METRICS
 from sltpack.searching.runner import search
 from sltpack.searching.settings import Settings
+from sltpack.stopping import Stopped
 
 SourceMaker = Callable[..., Source]
 SETTINGS = Settings(sparsity=0.5, epochs=3, batch_size=32, precision="float32")
@@ -55,7 +55,7 @@ def test_a_resumed_run_goes_on_in_its_curves(
 
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True)
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, tensorboard=True, resume=True)
     assert [epoch for epoch, _ in scalars(tmp_path)["loss"]] == [1, 2, 3]

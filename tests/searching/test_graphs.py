@@ -26,9 +26,9 @@ from sltpack.models.building import build
 from sltpack.searching import runner as loops
 from sltpack.searching.presets import of_recipe
 from sltpack.searching.request import search_on, train_on
-from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import BEST, LAST, METRICS
 from sltpack.searching.settings import Settings, TrainingSettings
+from sltpack.stopping import Stopped
 from sltpack_cli.main import cli
 
 write = runpy.run_path(str(Path(__file__).parents[1] / "generated_graph.py"))["write"]
@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_a_better_ticket_that_was_not_yet_written(
 ) -> None:
     monkeypatch.setattr(loops, "_epoch", stopping(5, KeyboardInterrupt))
     settings = Settings(sparsity=0.5, **GRAPH)
-    with pytest.raises(Interrupted, match="stopped by Ctrl-C after 5 of 40 epochs"):
+    with pytest.raises(Stopped, match="stopped by Ctrl-C after 5 of 40 epochs"):
         search_on("gin", "ogbn-arxiv", tmp_path, settings, width=0.125, data_dir=arxiv)
     best = checkpoint_reader.load(tmp_path / BEST).metrics
     assert best["epoch"] > 0
@@ -152,7 +152,7 @@ def test_a_best_ticket_outlives_a_kill_and_another_stop(
     settings = Settings(sparsity=0.5, precision="float32", **GRAPH)
     arguments: dict[str, Any] = {"freeze": 0.5, "init": "ku", "width": 0.125, "data_dir": arxiv}
     for number, folder in ((0, tmp_path / "begun"), (6, tmp_path / "run")):
-        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        with monkeypatch.context() as patched, pytest.raises(Stopped):
             patched.setattr(loops, "_epoch", stopping(number, KeyboardInterrupt))
             search_on("gin", "ogbn-arxiv", folder, settings, **arguments)
     # As a kill leaves it that comes between the writing of the best state and of the last one.

@@ -22,19 +22,21 @@ from sltpack.checkpoints.records import Checkpoint
 from sltpack.data.dataset import DataSet, split
 from sltpack.data.images.in_memory import Images
 from sltpack.errors import DataError, MismatchError, OutputError, RequestError, SltpackError
+from sltpack.files import temporary_prefix
 from sltpack.format.records import Source
 from sltpack.inference.prediction import accuracy, predict
+from sltpack.locks import LOCK
 from sltpack.models.building import build
 from sltpack.models.layers import forget_statistics
 from sltpack.searching import checks, keeper, steps
 from sltpack.searching import runner as loop
 from sltpack.searching.methods.edge_popup import first_scores
 from sltpack.searching.request import search_on, train_on
-from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 from sltpack.searching.runner import search
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import REMEMBERED, Stepper
+from sltpack.stopping import Stopped
 
 SourceMaker = Callable[..., Source]
 SETTINGS = Settings(sparsity=0.5, epochs=2, batch_size=32, precision="float32")
@@ -76,7 +78,7 @@ def test_what_the_folder_holds(run: tuple[Path, Checkpoint]) -> None:
     lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert max(line["validation_accuracy"] for line in lines) == found.metrics["validation_accuracy"]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([LOCK, BEST, LAST, LOG, METRICS])
 
 
 def test_the_same_call_gives_the_same_ticket(
@@ -99,7 +101,7 @@ def test_ctrl_c_leaves_a_usable_checkpoint_and_resume_gives_the_same_bits(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(loop, "predict", stopping_after(whole_epochs))
-        with pytest.raises(Interrupted) as caught:
+        with pytest.raises(Stopped) as caught:
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert str(caught.value) == (
         f"{tmp_path}: stopped by Ctrl-C after {whole_epochs} of 2 epochs; ckpt.pt holds the best so far; "
@@ -123,7 +125,7 @@ def test_each_epoch_has_its_time_and_rate_and_the_log_goes_on(
     begin = time.time()
     with monkeypatch.context() as patched:
         patched.setattr(loop, "predict", stopping_after(1))
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     (before,) = map(json.loads, (tmp_path / METRICS).read_text().splitlines())
     found = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
@@ -181,7 +183,7 @@ def test_ctrl_c_before_and_after_the_epochs(
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, place, interrupted)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert checkpoint_reader.load(tmp_path / BEST).ticket().source.sparsity == pytest.approx(0.5, abs=1e-3)
     assert "test_accuracy" in search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True).metrics
@@ -243,7 +245,7 @@ def test_the_rates_of_the_steps_go_on_over_a_stop(
     monkeypatch.setattr(torch.optim.SGD, "step", noting)
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert seen == [SETTINGS.rate(number / 16) for number in range(16)]
@@ -270,7 +272,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_it_found(
         return gradients(*arguments)
 
     monkeypatch.setattr(Stepper, "_gradients", stopped)
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     begun = checkpoint_reader.load(tmp_path / BEST)
     assert not torch.equal(begun.scores, first_scores(small_source(), SETTINGS.seed))
@@ -336,14 +338,14 @@ def test_what_a_killed_search_left_behind(
         shutil.copy(folder / name, tmp_path)
     first, last = (tmp_path / METRICS).read_text().splitlines()
     (tmp_path / METRICS).write_text(f"{first}\n")
-    (tmp_path / f".{LAST}.abc.part").write_text("half")
+    (tmp_path / f"{temporary_prefix(METRICS)}abc.part").write_text("half")
     noted = {name: found.settings[name] for name in ("data", "date", "sltpack")}
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
     again = (tmp_path / METRICS).read_text().splitlines()
     # How long the other epoch took is lost.
     measured = {name: value for name, value in json.loads(last).items() if name not in ("seconds", "time")}
     assert (again[0], json.loads(again[1])) == (first, measured)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([BEST, LAST, METRICS])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([LOCK, BEST, LAST, METRICS])
 
 
 def test_files_of_another_search_are_refused_on_resume(
@@ -454,7 +456,7 @@ def test_a_loss_that_is_no_number(few_digits: DataSet, small_source: SourceMaker
         "epoch 1: expected a finite loss and finite numbers in all that is trained, found a loss of nan and numbers of up "
         "to nan; try a lower --learning-rate or --precision float32"
     )
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
 
 
 def test_a_loss_that_is_no_number_later(
@@ -484,7 +486,7 @@ def test_scores_that_are_no_numbers_are_not_saved(
     ):
         search(small_source(), few_digits, replace(SETTINGS, learning_rate=1e38), tmp_path, device=CPU)
     # Nothing is left that would pass for a result, and what the error says can be done in the same folder.
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
     search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
 
 
@@ -761,7 +763,7 @@ def test_what_the_optimizer_remembers_goes_on(
     whole = search(small_source(), few_digits, settings, tmp_path / "whole", device=CPU)
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             search(small_source(), few_digits, settings, tmp_path / "parts", device=CPU)
     if optimizer == "sgd":  # as it was written before there was another
         values = torch.load(tmp_path / "parts" / LAST, weights_only=True)

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from safetensors.torch import save_file
 from sltpack import files
 from sltpack.checkpoints import reading as checkpoint_reader
 from sltpack.checkpoints.records import Checkpoint, Kept
+from sltpack.locks import LOCK
 from sltpack.searching.run_folder import BEST, LAST, LOG, METRICS
 from sltpack.searching.steps import Stepper
 from sltpack_cli.main import cli
@@ -163,14 +163,14 @@ def arm(point: Point) -> None:
 
         Stepper.step = last_step  # type: ignore[method-assign, assignment]
     elif point.when == "half":
-        make = tempfile.mkstemp
+        make = files._open_temporary
 
-        def made(**where: Any) -> tuple[int, str]:
-            if where["prefix"] == f".{point.name}." and comes():
+        def made(final: Path, mode: int) -> tuple[Path, int]:
+            if final.name == point.name and comes():
                 files.open = HalfWriter  # type: ignore[attr-defined]
-            return make(**where)
+            return make(final, mode)
 
-        tempfile.mkstemp = made  # type: ignore[assignment]
+        files._open_temporary = made
     else:
         rename = os.replace
 
@@ -234,7 +234,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert script.returncode == 0, script.stderr
@@ -255,7 +255,7 @@ def values(kept: Kept) -> dict[str, Any]:
 
 def assert_same(folder: Path, whole: Path) -> None:
     """Compares all that two runs left, bit for bit."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([LOCK, BEST, LAST, LOG, METRICS])
     for name in (BEST, LAST):
         one, other = (values(checkpoint_reader.load_any(place / name)) for place in (folder, whole))
         assert set(one) == set(other)
@@ -279,7 +279,7 @@ def test_the_processes_were_killed_where_they_should(ended: Ended, name: str, po
     unfinished = [file for file in left if file.endswith(files.TEMPORARY)]
     assert len(unfinished) == (where.when in ("half", "written"))
     for file in unfinished:
-        assert file.startswith(f".{where.name}.")
+        assert file.startswith(files.temporary_prefix(where.name))
     if where.when == "half":
         finished = ended[name, None][1][0]["left"][where.name]
         assert 0 < left[unfinished[0]] < 0.6 * finished  # half, but for what the history adds until the end

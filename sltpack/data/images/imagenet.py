@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import RequestError, require_positive
 from ...format.records import GraphInput, ImageInput
+from ...launch import count_local_processes
 from ...limits import MEMORY, Memory
 from ...progress import Bar, bar
 from ..dataset import WHOLE, Batch, DataSet, Share
@@ -133,8 +134,7 @@ def _chosen(choices: Choices) -> DataSet:
 def _cores() -> int:
     """Return the number of cores that this process may use, its share where torchrun started several."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shared = os.environ.get("LOCAL_WORLD_SIZE", "")
-    return max(1, cores // max(1, int(shared) if shared.isdecimal() and len(shared) < 10 else 1))
+    return max(1, cores // count_local_processes())
 
 
 def load(path: Path, image_size: int | None, workers: int, limits: Memory = MEMORY) -> DataSet:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ...errors import DataError
+from ...files import home_expanded
 from ...progress import Bar, bar
 
 _CHUNK = 1 << 16
@@ -54,13 +55,20 @@ class Files:
 
 
 def cache_folder() -> Path:
-    """Gives the folder where data sets are kept: `SLTPACK_CACHE`, else the user's cache folder."""
-    chosen = os.environ.get("SLTPACK_CACHE")
-    if chosen:
-        return Path(os.path.expanduser(chosen))
-    import pooch  # type: ignore[import-untyped]
+    """Return the folder where data sets are kept: `SLTPACK_CACHE`, or else the user's cache folder.
 
-    return Path(pooch.os_cache("sltpack"))
+    Raises:
+        RequestError: a path begins with `~` where there is no home folder.
+    """
+    chosen = os.environ.get("SLTPACK_CACHE")
+    if not chosen:
+        import pooch  # type: ignore[import-untyped]
+
+        try:
+            chosen = pooch.os_cache("sltpack")
+        except RuntimeError:
+            chosen = "~"  # where there is no home folder, which is told below
+    return home_expanded(chosen, "SLTPACK_CACHE")
 
 
 def fetch(archive: Archive, folder: Path, name: str, members: tuple[str, ...]) -> None:

@@ -11,7 +11,6 @@ torchrun then ends the others, which wait for them.
 from __future__ import annotations
 
 import atexit
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed, nn
 
+from ... import launch
 from ...data.dataset import WHOLE, Share
 from ...errors import RequestError, SltpackError
 from ...models import example
@@ -246,10 +246,6 @@ def _summed(own: torch.Tensor) -> torch.Tensor:
     return total
 
 
-def _many() -> bool:
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @contextmanager
 def team(device: torch.device) -> Iterator[Team]:
     """Joins the processes that torchrun started, or stays alone where it did not.
@@ -264,7 +260,7 @@ def team(device: torch.device) -> Iterator[Team]:
         RequestError: the device knows no way to work with other processes, or there is none for each of them.
         SltpackError: they do not find each other.
     """
-    if not _many():
+    if launch.count_processes() == 1:
         yield ALONE
         return
     backend = {"cpu": "gloo", "cuda": "nccl"}.get(device.type)
@@ -298,7 +294,7 @@ def _leave() -> None:
 
 
 def _take_gpu() -> None:
-    own, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    own, count = launch.local_rank(), torch.cuda.device_count()
     if own >= count:
         raise RequestError(
             "--device cuda",

@@ -5,8 +5,8 @@
 reads one line from standard input, a JSON object of two entries: `folder`, where the run's files go, and `commands`, a
 list of command lines of sltpack. It runs one after the other, as `python -m sltpack` would. Standard input stays open
 on the other side; where it is closed, by kill -9 too, this process ends at once, so that no run goes on beside the one
-that takes its place. That other one waits for it, should they meet: the folder is locked for as long as the process
-lives. What it leaves behind is what kill -9 leaves, from which `--resume` goes on.
+that takes its place. That other one waits for it, should they meet: the folder is locked for as long as a run is at
+work in it. What it leaves behind is what kill -9 leaves, from which `--resume` goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ...errors import SltpackError
 from ...files import make_folder
-from ..locks import locked
+from ...locks import wait_until_free
 from .processes import MARK, end_with_the_other_side
 
 PATIENCE = 120.0
@@ -35,10 +35,10 @@ def main() -> None:
     folder = Path(told["folder"])
     try:
         make_folder(folder)
-        with locked(folder, PATIENCE):
-            _run(told["commands"])
+        wait_until_free(folder, PATIENCE)  # the command then locks it for itself
     except SltpackError as error:
         sys.exit(f"{MARK}{error}")
+    _run(told["commands"])
 
 
 def _hear_interruptions() -> None:

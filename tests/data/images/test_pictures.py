@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from sltpack.data.images.crops import cut
 from sltpack.data.images.folders import read_image
-from sltpack.data.images.imagenet import evaluation_pixels
+from sltpack.data.images.image_input import CENTER_CROP
 from sltpack.data.images.notes import DEEP, TRANSPARENT, Notes
 from sltpack.data.images.pictures import format_of, opened, plain, shown_size
 from sltpack.errors import DataError
@@ -57,8 +57,8 @@ def test_the_orientation_in_the_metadata_is_obeyed(suffix: str, orientation: int
         assert shown_size(image) == shown.size
     # ImageNet's crop is the same as that of a picture that was stored as it is shown.
     shown.save(tmp_path / "shown.png")
-    wanted = evaluation_pixels(tmp_path / "shown.png", 8)
-    np.testing.assert_array_equal(evaluation_pixels(path, 8), wanted)
+    wanted = read_image(tmp_path / "shown.png", (3, 8, 8), CENTER_CROP)
+    np.testing.assert_array_equal(read_image(path, (3, 8, 8), CENTER_CROP), wanted)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -32,7 +32,8 @@ from sltpack.checkpoints.records import Checkpoint, Kept, TrainedNetwork
 from sltpack.data.dataset import DataSet, Share
 from sltpack.errors import RequestError, SltpackError
 from sltpack.format.records import Source
-from sltpack.progress import leads_here
+from sltpack.launch import leads_here
+from sltpack.locks import LOCK
 from sltpack.searching.distributed.team import ALONE, Team, _WholeBatchNorm, team
 from sltpack.searching.methods.edge_popup import EdgePopup, first_scores
 from sltpack.searching.presets import of_recipe
@@ -278,7 +279,7 @@ def test_the_command_in_two_processes_gives_the_ticket_of_one(commanded: Path, t
     lines = [json.loads(line) for line in (commanded / METRICS).read_text().splitlines()]
     history = checkpoint_reader.load(commanded / LAST).metrics["history"]
     assert [{name: line[name] for name in entry} for line, entry in zip(lines, history, strict=True)] == history
-    assert sorted(path.name for path in commanded.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
+    assert sorted(path.name for path in commanded.iterdir()) == sorted([LOCK, BEST, LAST, LOG, METRICS])
 
 
 def test_batch_norm_sees_the_whole_batch(folder: Path, alone: Callable[[str], Kept]) -> None:
@@ -355,6 +356,7 @@ def test_both_processes_have_the_same_scores_and_thresholds_after_each_step(
 
 def test_only_the_first_process_writes(folder: Path) -> None:
     written = {str(path.relative_to(folder / "leader")) for path in (folder / "leader").rglob("*") if path.is_file()}
+    written -= {f"{name}/{LOCK}" for name in (*CALLS, "steps too large")}
     # Of "steps too large", which fails in its first epoch, nothing stays.
     assert written == {f"{name}/{file}" for name in CALLS for file in (BEST, LAST, METRICS)}
     assert not (folder / "elsewhere").exists()
@@ -433,7 +435,7 @@ def test_a_process_that_dies_and_is_started_anew(commanded: Path, tmp_path: Path
         assert one.metrics == whole.metrics
         if name == LAST:
             assert torch.equal(one.memory["momentum_buffer"], whole.memory["momentum_buffer"])
-    assert sorted(path.name for path in again.iterdir()) == sorted([BEST, LAST, LOG, METRICS])
+    assert sorted(path.name for path in again.iterdir()) == sorted([LOCK, BEST, LAST, LOG, METRICS])
 
 
 def test_an_error_of_the_first_process_ends_torchrun(commanded: Path) -> None:

@@ -22,12 +22,12 @@ from sltpack.models.layers import channels_last, searchable
 from sltpack.searching import keeper
 from sltpack.searching.methods.weight_training import WeightTraining
 from sltpack.searching.request import train_on
-from sltpack.searching.run import Interrupted
 from sltpack.searching.run_folder import BEST, LAST
 from sltpack.searching.runner import search, train
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.searching.steps import make_stepper
 from sltpack.source.network import make_source
+from sltpack.stopping import Stopped
 from sltpack.tickets.ticket import Ticket
 
 SourceMaker = Callable[..., Source]
@@ -143,7 +143,7 @@ def test_ctrl_c_and_resume_give_the_same_bits(
 
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Stopped):
             train(dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU, noted={"data": "digits"})
     resumed = train(
         dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU, noted={"data": "digits"}, resume=True

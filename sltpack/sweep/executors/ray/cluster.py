@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from .... import __version__
 from ....errors import RequestError, SltpackError, reason
-from ...locks import token_of
+from ....locks import token_of
 from ..local import Outcome, Task
 from ..processes import PATIENCE, THREADS, Process, stop
 from .node import View

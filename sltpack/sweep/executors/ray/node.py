@@ -11,7 +11,7 @@ from typing import Any
 
 from .... import __version__
 from ....errors import SltpackError
-from ...locks import token_of
+from ....locks import token_of
 from ..processes import LOOK_EVERY, THREADS, Process, stop
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"

@@ -152,7 +152,7 @@ def test_a_killed_worker_loses_nothing_and_the_cluster_stays(folder: Path, head:
     wait_for(lambda: lines(metrics) >= 1, stopped)
     stopped.send_signal(signal.SIGINT)
     _, err = ended(stopped, status=130)
-    assert err == "Error: runs: stopped by Ctrl-C with 0 finished of 1 runs; the same command goes on\n"
+    assert err == "runs: stopped by Ctrl-C with 0 finished of 1 runs; the same command goes on\n"
     assert workers(folder) == {}
     before = lines(metrics)
     assert before < 60  # it did not go on until patience was at an end
@@ -243,7 +243,7 @@ def test_without_ray(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_sweep_in_the_folder_is_refused(folder: Path) -> None:
     pytest.importorskip("fcntl", reason="this system has no such locks")
-    from sltpack.sweep.locks import locked
+    from sltpack.locks import locked
 
     (folder / "runs").mkdir()
     with locked(folder / "runs"):

@@ -11,9 +11,9 @@ import pytest
 
 from sltpack import __version__
 from sltpack.errors import SltpackError
+from sltpack.locks import locked, token_of
 from sltpack.sweep.executors.ray import node
 from sltpack.sweep.executors.ray.node import View, make
-from sltpack.sweep.locks import locked, token_of
 
 
 @pytest.fixture
