@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..checkpoints.facts import OUTPUTS
+from ..checkpoints.records import ACCURACIES
 from ..data.dataset import DataSet
 from ..format import container
 from ..format.records import Source
@@ -19,7 +20,7 @@ from .settings import Settings
 from .timing import Pace, time_steps
 
 _UNMEASURED = 0.123456
-"""Stands in for accuracies, which the file has as text of a fixed length."""
+"""Stands in for accuracies, which the file has with six digits."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def estimate_search(
     """
     pace = time_steps(source, data, settings, device, builder)
     model, popup = ready_search(source, data, settings, torch.device("cpu"), builder)
-    measured = {"epoch": settings.epochs, "validation_accuracy": _UNMEASURED, "test_accuracy": _UNMEASURED}
-    measured |= {OUTPUTS: [0] * COUNT}
+    accuracies = dict.fromkeys(ACCURACIES, _UNMEASURED)
+    measured = {"epoch": settings.epochs, **accuracies, OUTPUTS: [0] * COUNT}
     kept = popup.keep({**asdict(settings), **(noted or {})}, measured, copied_buffers(model), {})
     bits = 8 * len(container.encode(kept.ticket().to_container()))
     return Estimate(source, pace, settings.epochs, bits)
