@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnx
@@ -20,7 +20,11 @@ from torch.nn import functional
 
 from ..errors import RequestError
 from ..format.records import ImageInput
+from ..models.building import build
 from ..tickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from .targets import TicketFile
 
 OPSET = 17
 """Of 2022, which every runtime in use reads; DequantizeLinear with one scale for a tensor is older still."""
@@ -54,6 +58,26 @@ class _Graph:
             found=what,
             remedy="export its weights (sltpack unpack) and build it in the other tool",
         )
+
+
+def make(file: TicketFile) -> bytes:
+    """Make the model.
+
+    Args:
+        file: a ticket of a network for images.
+
+    Returns:
+        An ONNX model as protocol buffers.
+
+    Raises:
+        RequestError: the network has a part without a form here, or the options do not fit the ticket.
+        MismatchError: the builder's network has other layers than the ticket.
+    """
+    options = file.options
+    module = build(file.ticket, options.builder, file.name)
+    return onnx_model(
+        file.ticket, module, file.name, weights=options.weights, with_preprocessing=options.with_preprocessing
+    )
 
 
 def onnx_model(

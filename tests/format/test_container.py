@@ -873,17 +873,6 @@ def test_a_large_header_is_not_read(tmp_path: Path) -> None:
     assert peak < 2**20
 
 
-@pytest.mark.parametrize("piece", ["[],", "{},", "1,", '"",', "[[[[[[[[]]]]]]]],"])
-def test_the_largest_header_is_read_cheaply(tmp_path: Path, piece: str) -> None:
-    """Whatever a header of a megabyte is made of, it is refused for less than a hundred."""
-    path = tmp_path / "large.slt"
-    inner = text_of(slt())[:-1] + ',"later":[' + piece * ((2**20 - 2000) // len(piece.replace('"', "xx"))) + "0]}"
-    path.write_bytes(forge(inner, entries={}))
-    error, peak = peak_while_reading(path)
-    assert isinstance(error, FormatError)
-    assert peak < 100 * 2**20
-
-
 def test_no_such_file(tmp_path: Path) -> None:
     path = tmp_path / "none.slt"
     with pytest.raises(RequestError) as caught:

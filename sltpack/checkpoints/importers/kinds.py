@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
-from ...errors import FormatError, RequestError
+from ...errors import FormatError, RequestError, closest
 from . import biprop, frozen, hidden_networks, multicoated, supsup
 from .foreign import Foreign, Importer
 from .gem_miner import GemMiner
@@ -58,11 +57,10 @@ def choose(name: str, foreign: Foreign) -> str:
             remedy=f"pass --from with {gem}",
         )
     if name not in KINDS:
-        near = difflib.get_close_matches(name, KINDS, n=1)
         raise RequestError(
             "--from",
             expected=f"{AUTO} or one of {', '.join(KINDS)}",
             found=name,
-            remedy=f"did you mean {near[0]}?" if near else "choose one of them",
+            remedy=closest(name, KINDS) or "choose one of them",
         )
     return name
