@@ -117,7 +117,7 @@ def test_a_model_of_the_users_own_is_run_by_the_search_and_where_it_is_named(
         found = invoke(cli, ["infer", file, "--data", "digits", "--model", "own_facts:net"])
         assert found.exit_code == 0, found.output
     verified = invoke(cli, ["verify", "unrun.slt", "--run", "--model", "own_facts:net"])
-    assert verified.exit_code == 0 and "32 of 32 outputs alike" in verified.output
+    assert verified.exit_code == 0 and "32 of 32 alike" in verified.output
 
     (tmp_path / "own_facts.py").write_text(OWN.replace("ReLU", "Tanh"))
     importlib.reload(importlib.import_module("own_facts"))

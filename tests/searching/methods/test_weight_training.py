@@ -145,8 +145,10 @@ def test_ctrl_c_and_resume_give_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr(keeper, "write_metrics", stopped)
         with pytest.raises(Stopped):
-            train(dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU)
-    resumed = train(dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
+            train(dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU, noted={"data": "digits"})
+    resumed = train(
+        dense("resnet18"), few_digits, SETTINGS, tmp_path, device=CPU, noted={"data": "digits"}, resume=True
+    )
     assert torch.equal(resumed.weights, trained[1].weights)
     assert resumed.metrics == trained[1].metrics
     ends = [checkpoint_reader.load_any(folder / LAST) for folder in (tmp_path, trained[0])]
