@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sltpack.checkpoints.importers.foreign import Choices, Foreign, take_apart
-from sltpack.checkpoints.importers.kinds import AUTO, KINDS, choose
+from sltpack.checkpoints.importers.foreign import AUTO, Choices, Foreign, take_apart
+from sltpack.checkpoints.importers.kinds import KINDS, choose
 from sltpack.errors import FormatError, RequestError
 
 RANDOM = np.random.default_rng(7)
