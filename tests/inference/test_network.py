@@ -80,7 +80,8 @@ def test_buffers_reach_the_model(small_source: Callable[..., Source]) -> None:
 
     own = {name: torch.rand_like(values) for name, values in buffers(models.build(source.model)).items()}
     own["norm.running_mean"] = mean
-    found = Checkpoint(source, 100, torch.rand(source.searched), 0.0, own, {}, {})
+    scores = torch.rand(source.searched)
+    found = Checkpoint(source, scores, {"kept": scores < 0.5}, own, {}, {})
     state = sltpack.build(found.ticket()).state_dict()
     assert all(torch.equal(state[name], values) for name, values in own.items())
     missing = {name: values for name, values in own.items() if name != "norm.running_var"}

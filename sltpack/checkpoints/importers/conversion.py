@@ -42,9 +42,11 @@ class Imported:
         """What was found, in a sentence: how much is kept and removed, and what the file holds."""
         kept = self.ticket.source.kept / self.ticket.source.size
         held = {"signs stored": "signs and one step a layer are stored", "values stored": "kept values are stored"}
-        counters = f"; left out: {len(self.left_out)} tensors, such as {self.left_out[0]}" if self.left_out else ""
+        left = len(self.left_out)
+        counters = f"; left out: {left} tensor{'s' * (left > 1)}, such as {self.left_out[0]}" if left else ""
         stored = held.get(self.ticket.origin, self.ticket.origin)
-        buffers = f"; {len(self.ticket.buffers)} buffers" if self.ticket.buffers else ""
+        count = len(self.ticket.buffers)
+        buffers = f"; {count} buffer{'s' * (count > 1)}" if count else ""
         return f"{self.kind}: {100 * kept:.1f} % kept, {100 * (1 - kept):.1f} % removed; {stored}{buffers}{counters}"
 
 

@@ -119,7 +119,8 @@ def _kept(path: Path, sums: dict[str, str]) -> dict[str, NDArray[Any]] | None:
             tables = {name: stored.get_tensor(name) for name in FILES}
     except (OSError, SafetensorError, TypeError, AttributeError):  # the last two of types that NumPy has not
         return None
-    return tables if seal == _sealed(sums, tables) and _fits(tables) else None
+    # First whether they fit: of other types, such as bfloat16, NumPy may not give the bytes.
+    return tables if _fits(tables) and seal == _sealed(sums, tables) else None
 
 
 def _sealed(sums: dict[str, str], tables: dict[str, NDArray[Any]]) -> str:
