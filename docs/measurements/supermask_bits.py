@@ -1,8 +1,8 @@
 """Tells what the bits of searched tickets cost, and what richer models of them would gain.
 
-    python docs/supermask_bits.py sizes runs/*/model.slt     # raw, rans, zstd -19, entropy
-    python docs/supermask_bits.py models runs/*/model.slt    # what side information would save
-    python docs/supermask_bits.py parts runs/*/model.slt     # bytes of a whole file
+    python docs/measurements/supermask_bits.py sizes runs/*/model.slt     # raw, rans, zstd -19, entropy
+    python docs/measurements/supermask_bits.py models runs/*/model.slt    # what side information would save
+    python docs/measurements/supermask_bits.py parts runs/*/model.slt     # bytes of a whole file
 
 zstd is the command of that name.
 """
