@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RequestError
-from ...format.records import COATS, NO_INIT, SIGN, STORED, Layer, ModelSpec, Ratios, Seeds, Source
+from ...format.records import COATS, NO_INIT, SIGN, STORED, UNNAMED, Layer, ModelSpec, Ratios, Seeds, Source
 from ...tickets.ticket import Ticket
 from .foreign import Array, Choices, Foreign, Importer, Masked
 
-UNNAMED = "unnamed"
-"""The model of a ticket whose network no file names; `infer` needs to be given it."""
 Values = Literal["f32", "f16"]
 _TASK = re.compile(r"\.(?P<part>scores|bns)\.(?P<task>\d{1,6})(\.|$)")
 """Parts of a file of several tasks that belong to one of them: scores, and each task's own normalisation."""

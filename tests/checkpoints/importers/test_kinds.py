@@ -12,6 +12,7 @@ from sltpack.checkpoints.importers.foreign import Choices, Foreign, take_apart
 from sltpack.checkpoints.importers.kinds import AUTO, KINDS, choose
 from sltpack.errors import FormatError, RequestError
 from sltpack.format import container as containers
+from sltpack.models.building import build_ticket
 from sltpack.tickets.ticket import Ticket
 
 RANDOM = np.random.default_rng(7)
@@ -235,3 +236,10 @@ def test_signs_coats_and_values_are_chosen_by_the_kept_weights() -> None:
     coats |= {f"{name}.weight": np.sign(normal(shape)) for name, shape in SHAPES.items()}
     imported = convert(take_apart("x.pt", coats), "multicoated", KINDS["multicoated"], Choices((0.5, 0.75, 0.9)))
     assert imported.ticket.source.planes == ("coat 2", "coat 3", "sign")
+
+
+def test_a_ticket_of_another_code_is_not_run_but_says_why() -> None:
+    foreign = take_apart("x.pt", layers(scores=normal))
+    ticket = convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)), values="f32").ticket
+    with pytest.raises(RequestError, match=r"x.slt: expected a ticket that names its network, .*sltpack unpack"):
+        build_ticket(ticket, where="x.slt")
