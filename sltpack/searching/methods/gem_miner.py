@@ -46,7 +46,8 @@ class GemMiner(SearchMethod):
         if not searched or not self.wanted:
             return searched
         share = min(1.0, epoch / max(1.0, FREEZING_ENDS * (self._settings.epochs - 1)))
-        return max(self.wanted, round(searched * (self.wanted / searched) ** share))
+        left: float = searched * (self.wanted / searched) ** share
+        return max(self.wanted, round(left))
 
     @torch.no_grad()
     def begin_epoch(self, epoch: int) -> None:

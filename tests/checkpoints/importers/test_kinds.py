@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sltpack.checkpoints.importers.conversion import convert
-from sltpack.checkpoints.importers.foreign import Choices, Foreign, take_apart
-from sltpack.checkpoints.importers.kinds import AUTO, KINDS, choose
+from sltpack.checkpoints.importers.foreign import AUTO, Choices, Foreign, take_apart
+from sltpack.checkpoints.importers.kinds import KINDS, choose
 from sltpack.errors import FormatError, RequestError
 from sltpack.format import container as containers
 from sltpack.models.building import build_ticket
