@@ -53,8 +53,8 @@ def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[f
     metavar="KIND",
     default="auto",
     show_default=True,
-    help="Which code wrote CKPT: auto tells sltpack and others by the names in the file; frozen, hidden-networks, biprop, gem-miner, gem-miner-ep, "
-    "gem-miner-global-ep, supsup, iterand, ugt, multicoated, torch-prune or mask.",
+    help="Which code wrote CKPT: auto tells sltpack and others by the names in the file; frozen, hidden-networks, "
+    "biprop, gem-miner, gem-miner-ep, gem-miner-global-ep, supsup, iterand, ugt, multicoated, torch-prune or mask.",
 )
 @click.option(
     "--prune-rate",

@@ -51,7 +51,10 @@ def _label(file: str) -> str:
 
 def sizes(tickets: dict[str, Ticket]) -> list[str]:
     """Compares the ways to write a supermask, in bits."""
-    lines = ["| ticket | searched | raw | rans | zstd -19 | entropy | rans, a searched weight |", "|---" * 7 + "|"]
+    lines = [
+        "| ticket | searched | raw | rans | zstd -19 | entropy | rans, bits per searched weight |",
+        "|---" * 7 + "|",
+    ]
     for file, ticket in tickets.items():
         plane = {KEPT: (ticket.supermask, ticket.source.bits_of(KEPT))}
         raw, coded = (codecs.encode(name, plane)[1][KEPT] for name in ("raw", "rans"))

@@ -157,7 +157,7 @@ def test_a_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert refused.exit_code == 2
     assert refused.stderr == (
         "Error: own.slt: model own_model:net: expected scores of shape (B, 10) from images of shape (B, 1, 8, 8), found "
-        "ZeroDivisionError: division by zero; mend the model\n"
+        "ZeroDivisionError: division by zero; fix the model\n"
     )
 
 

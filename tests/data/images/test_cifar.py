@@ -97,7 +97,7 @@ def message(family: Family, folder: Path | None) -> str:
 def incomplete(family: Family, path: Path, expected: str, found: str) -> str:
     return (
         f"{path}: expected {expected}, found {found}; "
-        f"the data set is incomplete; remove it and unpack {family.archive.url} anew"
+        f"the data set is incomplete; remove it and unpack {family.archive.url} again"
     )
 
 
