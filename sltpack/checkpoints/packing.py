@@ -151,7 +151,7 @@ def unpack(
     force: bool = False,
     max_weights: int = MAX_WEIGHTS,
 ) -> Unpacked:
-    """Regenerates a ticket's weights into a file that other tools read, as `write_weights` does.
+    """Regenerate a ticket's weights into a file that other tools read, as `write_weights` does.
 
     Args:
         file: a `.slt` file or the name of a ticket in the package.
