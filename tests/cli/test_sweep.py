@@ -142,7 +142,7 @@ def test_points_that_cannot_be_are_told_and_left_out(
 ) -> None:
     path = plan('[axes]\n"prune:lock" = [[0.6, 0.1], [0.1, 0.4], [0.7, 0.7]]\n')
     reasons = [
-        "left out: prune=0.6,lock=0.1: --sparsity: expected 0.600033..0.899967, which these pruning and locking ratios "
+        "left out: prune=0.6,lock=0.1: sparsity: expected 0.600033..0.899967, which these pruning and locking ratios "
         "can reach, found 0.5; choose another sparsity, or freeze fewer weights",
         "left out: prune=0.7,lock=0.7: the freezing ratio: expected pruning and locking ratios of at most 1 together, "
         "found 0.7 + 0.7; lower one of them",
@@ -154,7 +154,7 @@ def test_points_that_cannot_be_are_told_and_left_out(
     assert [f"left out: {left['name']}: {left['reason']}" for left in told["left_out"]] == reasons
     nothing = plan('[axes]\n"prune:lock" = [[0.6, 0.1]]\n')
     assert refusal(nothing, "-o", tmp_path / "runs", status=2).startswith(
-        f"{nothing}: expected at least one point that can exist, found none of 1; prune=0.6,lock=0.1: --sparsity: expected"
+        f"{nothing}: expected at least one point that can exist, found none of 1; prune=0.6,lock=0.1: sparsity: expected"
     )
 
 
@@ -215,9 +215,9 @@ def test_a_folder_with_another_run_is_refused(plan: Callable[[str], Path], tmp_p
         assert f"found {theirs}" in told
     sltpack("sweep", path, "-o", runs, "--set", "precision=auto", "--set", "score-seed=0", "--set", "seed=0", status=0)
     values = torch.load(best, weights_only=True)
-    torch.save({**values, "version": 4}, best)
+    torch.save({**values, "version": 5}, best)
     assert refusal(path, "-o", runs, status=1) == (
-        f"{best}: expected version 1, 2 or 3 of the checkpoint, found version 4; use the sltpack that wrote it"
+        f"{best}: expected version 3 or 4 of the checkpoint, found version 5; use the sltpack that wrote it"
     )
     (runs / "seed=0").rename(runs / "train")
     torch.save(values, runs / "train" / BEST)
