@@ -468,9 +468,9 @@ def test_the_digest_stands_where_the_page_says() -> None:
             "read the file with a newer sltpack, or get it again",
         ),
         (
-            forge(slt(ratios={"method": "uniform", "prune": 0.0, "lock": 0.0})),
-            "file.slt: the ratios' method: expected epl or erk, found 'uniform'; "
-            "read the file with a newer sltpack, or get it again",
+            forge(slt(ratios={"method": "a b", "prune": 0.0, "lock": 0.0})),
+            "file.slt: the ratios' method: expected a name of 1 to 256 characters without spaces, found 'a b'; "
+            "the file is damaged or was not written by sltpack",
         ),
         (
             with_text('"init":"skc"', '"init":"skc","init":"ku"'),
