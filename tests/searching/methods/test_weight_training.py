@@ -186,7 +186,7 @@ def test_a_search_and_a_training_do_not_go_on_from_each_other(
 
 
 def test_numbers_that_do_not_fit(trained: tuple[Path, TrainedNetwork], tmp_path: Path) -> None:
-    replace(trained[1], weights=torch.zeros(3)).save(tmp_path / "short.pt")
+    replace(trained[1], parameters=torch.zeros(3)).save(tmp_path / "short.pt")
     with pytest.raises(FormatError) as caught:
         open_network(tmp_path / "short.pt")
     assert str(caught.value) == (
