@@ -232,7 +232,7 @@ def load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> K
         found = load(path)
     except (RequestError, FormatError) as error:
         # A damaged file's remedy begins with what is wrong with it.
-        if error.remedy is None or not error.remedy.endswith(HOW_TO_MAKE):
+        if not error.remedy.endswith(HOW_TO_MAKE):
             raise
         remedy = error.remedy.removesuffix(HOW_TO_MAKE) + remedy
         raise type(error)(path, expected=error.expected, found=error.found, remedy=remedy) from error

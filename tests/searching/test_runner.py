@@ -306,7 +306,7 @@ def test_a_kill_between_the_first_two_checkpoints(
         patched.setattr(Checkpoint, "save", killed)
         with pytest.raises(MemoryError):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
-    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
+    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert torch.equal(resumed.scores, run[1].scores)
 
 
@@ -326,7 +326,7 @@ def test_a_full_disk_in_the_first_epoch_takes_nothing_away(
         with pytest.raises(OutputError):
             search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU)
     assert checkpoint_reader.load(tmp_path / LAST).metrics["epoch"] == 1
-    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, noted=noted, resume=True)
+    resumed = search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert torch.equal(resumed.scores, run[1].scores)
 
 
