@@ -35,7 +35,7 @@ _FULL = "█"
 
 
 def console() -> Console:
-    """Gives standard output for drawing.
+    """Return standard output for drawing.
 
     Returns:
         A console with colours only where it is a terminal.
@@ -96,7 +96,7 @@ def write(out: Console, text: str, *, bold: int = 0, page: int | None = PAGE) ->
 
 
 def print_parts(name: str, account: Account) -> None:
-    """Prints the size of a file and the chart of its parts.
+    """Print the size of a file and the chart of its parts.
 
     Args:
         name: the file's.
@@ -109,7 +109,7 @@ def print_parts(name: str, account: Account) -> None:
 
 
 def parts_chart(account: Account) -> Table:
-    """Draws where the bits of a file go.
+    """Draw where the bits of a file go.
 
     Args:
         account: of the file.
@@ -122,7 +122,7 @@ def parts_chart(account: Account) -> Table:
 
 
 def weights_chart(account: Account) -> Table:
-    """Draws what becomes of a network's weights.
+    """Draw what becomes of a network's weights.
 
     Args:
         account: of the file.

@@ -41,7 +41,7 @@ _LEFT_OUT = 3
 
 
 def show_costs(sweep: Sweep, folder: Path | None, threads: int | None, jobs: int, as_json: bool) -> None:
-    """Prints the points of a sweep and what they will cost.
+    """Print the points of a sweep and what they will cost.
 
     Args:
         sweep: the sweep.
@@ -113,7 +113,7 @@ class _Row:
 
 
 def show_runs(sweep: Sweep, folder: Path, executor: Executor, as_json: bool) -> None:
-    """Makes the runs of a sweep, shows how far they are, and prints what came out.
+    """Make the runs of a sweep, show how far they are, and print what came out.
 
     Args:
         sweep: the sweep.
@@ -191,7 +191,7 @@ class _Board:
         self._found = {name: epochs[name] for name in finished}
 
     def begin(self, task: Task) -> None:
-        """Adds a run."""
+        """Add a run."""
         from sltpack.sweep.folders import progress_of
 
         name = task.point.name
@@ -199,7 +199,7 @@ class _Board:
         self._found.setdefault(name, progress_of(task.folder)[0])
 
     def end(self, task: Task, broken: bool) -> None:
-        """Takes a run away."""
+        """Take a run away."""
         name = task.point.name
         del self._running[name]
         self._ended.add(name)
@@ -208,7 +208,7 @@ class _Board:
             self._found[name] = self._epochs[name]  # nor are those that it did not make
 
     def drawn(self) -> Group:
-        """Draws the runs that are under way, and how many there are."""
+        """Draw the runs that are under way, and how many there are."""
         titles = ("epochs", "best", "since")
         rows: dict[str, tuple[str, ...]] = {}
         looked = self._look()
@@ -276,12 +276,12 @@ def _shown(board: _Board, live: Live) -> Iterator[None]:
 
 
 def _end_of(name: str, cells: int) -> str:
-    """Cuts a name in front: side by side run points that differ behind."""
+    """Cut a name in front: side by side run points that differ behind."""
     return name if len(name) <= cells else f"…{name[1 - cells :]}"
 
 
 def _tell(line: str, live: Live) -> None:
-    """Prints a line; above the running table where both stand in one terminal."""
+    """Print a line; above the running table where both stand in one terminal."""
     if live.is_started and sys.stdout is not None and sys.stdout.isatty():
         live.console.print(Text(line), soft_wrap=True)
     else:

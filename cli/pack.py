@@ -51,8 +51,10 @@ def _numbers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[f
     "--from",
     "kind",
     metavar="KIND",
-    help="Which code wrote CKPT, where it is not sltpack: frozen, hidden-networks, biprop, gem-miner, gem-miner-ep, "
-    "gem-miner-global-ep, supsup, iterand, ugt, multicoated, torch-prune or mask.  [default: as its names tell]",
+    default="auto",
+    show_default=True,
+    help="Which code wrote CKPT: auto tells sltpack and others by the names in the file; frozen, hidden-networks, "
+    "biprop, gem-miner, gem-miner-ep, gem-miner-global-ep, supsup, iterand, ugt, multicoated, torch-prune or mask.",
 )
 @click.option(
     "--prune-rate",
@@ -83,7 +85,7 @@ def command(
     buffers: str,
     codec: str,
     builder: str | None,
-    kind: str | None,
+    kind: str,
     rates: tuple[float, ...],
     sparsities: tuple[float, ...],
     task: int | None,

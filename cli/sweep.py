@@ -24,7 +24,7 @@ _OF_THE_SWEEP = ("output", "resume", "dry-run", "quiet", "log-every", "json", "h
 
 
 def _change(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Reads what stands behind each --set: an option and its value."""
+    """Read what stands behind each --set: an option and its value."""
     changes = []
     for text in given:
         name, equals, value = text.partition("=")
@@ -154,7 +154,7 @@ def _sweep_all(
 
 
 def _folders(plans: tuple[str, ...], output: Path | None) -> list[Path | None]:
-    """Gives the folder for the runs of each plan: the one that was named, or one in it for each of several plans."""
+    """Return the folder for the runs of each plan: the one that was named, or one in it for each of several plans."""
     if output is None:
         return [None] * len(plans)
     if len(plans) == 1:
@@ -182,7 +182,7 @@ def _sweep(plan: str, changes: list[tuple[str, str]], allowed: tuple[str, ...], 
 
 
 def _executor(jobs: int, address: str | None) -> Executor:
-    """Gives what makes the runs: a cluster where one is named, otherwise this machine."""
+    """Return what makes the runs: a cluster where one is named, otherwise this machine."""
     from sltpack.sweep.executors.local import Local
     from sltpack.sweep.executors.ray.cluster import Cluster
 
@@ -199,7 +199,7 @@ def _executor(jobs: int, address: str | None) -> Executor:
 
 
 def _commands() -> dict[str, dict[str, Option]]:
-    """Gives the options of each command that a plan can set, by their long names."""
+    """Return the options of each command that a plan can set, by their long names."""
     return {
         name: {option: _described(parameter) for option, parameter in _parameters(name).items()} for name in _COMMANDS
     }
@@ -216,7 +216,7 @@ def _parameters(command_name: str) -> dict[str, click.Option]:
 
 
 def _described(parameter: click.Option) -> Option:
-    """Tells what an option takes, in a plan as on the command line."""
+    """Tell what an option takes, in a plan as on the command line."""
     from sltpack.sweep.plan.files import Option
 
     if parameter.is_flag:

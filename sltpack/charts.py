@@ -133,7 +133,7 @@ class Panel:
 
 
 def require_charts(where: str) -> None:
-    """Makes sure that pictures can be drawn.
+    """Make sure that pictures can be drawn.
 
     Args:
         where: the command or option that wants them.
@@ -169,7 +169,7 @@ def _matplotlib() -> Any:
 
 
 def draw(panels: Sequence[Panel], names: Sequence[str] = ()) -> str:
-    """Draws panels side by side, with one legend below.
+    """Draw panels side by side, with one legend below.
 
     Args:
         panels: at least one.
@@ -293,7 +293,7 @@ def _round_ticks(axis: Any) -> None:
 
 
 def short(number: float) -> str:
-    """Writes a number with three digits and k, M or G behind it.
+    """Write a number with three digits and k, M or G behind it.
 
     Args:
         number: any.

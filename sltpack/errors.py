@@ -86,7 +86,7 @@ class OutputError(SltpackError):
 
 
 def damaged(where: object, expected: str, found: str) -> FormatError:
-    """Makes the error for a file that cannot be as its writer made it.
+    """Make the error for a file that cannot be as its writer made it.
 
     Args:
         where: the file, or a part of it.
@@ -100,7 +100,7 @@ def damaged(where: object, expected: str, found: str) -> FormatError:
 
 
 def one_line(text: str, limit: int = 1000) -> str:
-    """Makes a text safe to print as one line, since parts of it may come from a stranger's file.
+    """Make a text safe to print as one line, since parts of it may come from a stranger's file.
 
     Args:
         text: any text.
@@ -116,7 +116,7 @@ def one_line(text: str, limit: int = 1000) -> str:
 
 
 def reason(error: OSError) -> str:
-    """Gives the operating system's words for what went wrong, in the form that stands within a sentence.
+    """Return the operating system's words for what went wrong, in the form that stands within a sentence.
 
     Args:
         error: what it raised.
@@ -191,7 +191,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def require_positive(where: object, number: int | None) -> None:
-    """Makes sure that a number that was asked for is at least 1.
+    """Make sure that a number that was asked for is at least 1.
 
     Args:
         where: the option it was given by.

@@ -26,7 +26,7 @@ _CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuses to go on where something is in the way.
+    """Refuse to go on where something is in the way.
 
     Args:
         path: the name that is wanted.
@@ -46,7 +46,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def refuse_overwriting(path: Path, source: Path) -> None:
-    """Refuses to write a result over what it is made from, whatever was allowed.
+    """Refuse to write a result over what it is made from, whatever was allowed.
 
     Args:
         path: of the result.
@@ -62,7 +62,7 @@ def refuse_overwriting(path: Path, source: Path) -> None:
 
 
 def require_free(path: Path, source: Path, *, force: bool) -> None:
-    """Makes sure, before the work is done, that its result may be written.
+    """Make sure, before the work is done, that its result may be written.
 
     Args:
         path: of the result.
@@ -145,7 +145,7 @@ def home_expanded(path: str | os.PathLike[str], where: object) -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Makes a folder, and those above it, unless it is there.
+    """Make a folder, and those above it, unless it is there.
 
     Args:
         path: the folder.

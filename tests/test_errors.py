@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from sltpack import errors
 from sltpack.errors import (
     DataError,
+    ForeignError,
     FormatError,
     LimitError,
     MismatchError,
+    OptionError,
     OutputError,
     RequestError,
     SltpackError,
@@ -26,7 +28,9 @@ from sltpack.errors import (
 STATUSES = {
     SltpackError: 1,
     RequestError: 2,
+    OptionError: 2,
     FormatError: 1,
+    ForeignError: 1,
     LimitError: 1,
     MismatchError: 1,
     DataError: 1,

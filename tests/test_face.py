@@ -126,7 +126,7 @@ def test_names_and_a_callback(tmp_path: Path) -> None:
         on_epoch=seen.append,
     )
     assert [epoch["epoch"] for epoch in seen] == [1, 2]
-    assert set(seen[0]) == {"epoch", "loss", "train_accuracy", "validation_accuracy"}
+    assert set(seen[0]) == {"epoch", "loss", "train_accuracy", "validation_accuracy", "rate"}
     assert sltpack.evaluate(tmp_path / "run" / "ckpt.pt", "digits").accuracy == found.metrics["test_accuracy"]
     again = sltpack.search("conv2", "digits", width=0.125, epochs=2, folder=tmp_path / "run", resume=True)
     assert torch.equal(again.scores, found.scores)

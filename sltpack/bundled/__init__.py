@@ -11,7 +11,7 @@ _FOLDER = Path(__file__).parent
 
 
 def names() -> tuple[str, ...]:
-    """Gives the names of the tickets in the package, in alphabetical order."""
+    """Return the names of the tickets in the package, in alphabetical order."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.slt")))
 
 

@@ -16,6 +16,7 @@ from ..format.records import MAX_WEIGHTS
 from ..supermask.codecs import AUTO
 from ..tickets.storage import load, save
 from ..tickets.ticket import Ticket
+from .importers.foreign import AUTO as BY_NAMES
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class ForeignChoices:
     """What is known of a checkpoint that another code wrote.
 
     Attributes:
-        kind: a row of the table of kinds; None for what the names in the file tell.
+        kind: a row of the table of kinds, or "auto" for what the names in the file tell.
         rates: the code's own numbers, in the code's own sense.
         sparsities: instead of them, the removed shares.
         task: of a file with several tickets, the number of the wanted one.
         values: how kept weights are stored that are more than signs: "f32", "f16", or None, which refuses them.
     """
 
-    kind: str | None = None
+    kind: str = BY_NAMES
     rates: tuple[float, ...] = ()
     sparsities: tuple[float, ...] = ()
     task: int | None = None
@@ -75,7 +76,7 @@ def pack(
     codec: str = AUTO,
     force: bool = False,
     builder: str | None = None,
-    foreign: ForeignChoices | None = None,
+    foreign: ForeignChoices = ForeignChoices(),
     max_weights: int = MAX_WEIGHTS,
 ) -> Packed:
     """Pack a search's checkpoint, or one that another code wrote, into a `.slt` file, as `save` does.
@@ -107,13 +108,13 @@ def pack(
     from . import reading as checkpoint_reader  # it starts torch, which unpack does without
 
     require_free(path, checkpoint, force=force)
-    if foreign is not None and foreign.kind is not None:
+    if foreign.kind != BY_NAMES:
         return _pack_foreign(checkpoint, path, foreign, codec, force, max_weights)
     try:
         found = checkpoint_reader.load(checkpoint, max_weights)
     except ForeignError:
-        return _pack_foreign(checkpoint, path, foreign or ForeignChoices(), codec, force, max_weights)
-    if foreign is not None and foreign != ForeignChoices():
+        return _pack_foreign(checkpoint, path, foreign, codec, force, max_weights)
+    if foreign != ForeignChoices():
         raise RequestError(
             checkpoint,
             expected="another code's checkpoint, for which rates, tasks and values are chosen",
@@ -130,12 +131,11 @@ def _pack_foreign(
 ) -> Packed:
     from .importers.conversion import convert
     from .importers.foreign import Choices
-    from .importers.kinds import AUTO as BY_NAMES
     from .importers.kinds import KINDS, choose
     from .importers.reading import read_foreign
 
     read = read_foreign(checkpoint, max_weights)
-    kind = choose(foreign.kind or BY_NAMES, read)
+    kind = choose(foreign.kind, read)
     choices = Choices(foreign.rates, foreign.sparsities, foreign.task)
     imported = convert(read, kind, KINDS[kind], choices, values=foreign.values)
     save(imported.ticket, path, force=force, codec=codec)
@@ -151,7 +151,7 @@ def unpack(
     force: bool = False,
     max_weights: int = MAX_WEIGHTS,
 ) -> Unpacked:
-    """Regenerates a ticket's weights into a file that other tools read, as `write_weights` does.
+    """Regenerate a ticket's weights into a file that other tools read, as `write_weights` does.
 
     Args:
         file: a `.slt` file or the name of a ticket in the package.

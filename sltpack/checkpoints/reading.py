@@ -21,7 +21,7 @@ from .torch_files import HOW_TO_MAKE, described, is_plain, read
 
 
 def load(path: Path, max_weights: int = MAX_WEIGHTS) -> Checkpoint:
-    """Reads a search's checkpoint, running no code that it may hold.
+    """Read a search's checkpoint, running no code that it may hold.
 
     Args:
         path: the file.
@@ -63,7 +63,7 @@ def load_kind(path: Path, kind: type[Kept], max_weights: int = MAX_WEIGHTS) -> K
 
 
 def load_any(path: Path, max_weights: int = MAX_WEIGHTS) -> Kept:
-    """Reads what a search or weight training kept, as `load` does.
+    """Read what a search or weight training kept, as `load` does.
 
     Args:
         path: the file.
@@ -88,7 +88,7 @@ def load_any(path: Path, max_weights: int = MAX_WEIGHTS) -> Kept:
 
 
 def _checked(path: Path, source: Source, values: Mapping[str, Any]) -> Kept:
-    """Checks every value that is used later, so that a stranger's file cannot fail in the middle of the work."""
+    """Check every value that is used later, so that a stranger's file cannot fail in the middle of the work."""
 
     def wrong(what: str, expected: str, found: str, remedy: str = HOW_TO_MAKE) -> FormatError:
         return FormatError(f"{path}: {what}", expected=expected, found=found, remedy=remedy)
@@ -165,7 +165,7 @@ def _memory(path: Path, values: Mapping[str, Any]) -> Mapping[str, object]:
 
 
 def is_history(history: object) -> TypeGuard[list[dict[str, float]]]:
-    """Tells whether a value is what was measured, epoch by epoch: finite numbers by name."""
+    """Tell whether a value is what was measured, epoch by epoch: finite numbers by name."""
     return isinstance(history, list) and all(
         isinstance(entry, dict)
         and {"epoch", "validation_accuracy"} <= set(entry)

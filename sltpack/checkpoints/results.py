@@ -43,7 +43,7 @@ class Result:
     bits: int | None
 
     def told(self) -> dict[str, Any]:
-        """Gives it as JSON values by name."""
+        """Return it as JSON values by name."""
         return asdict(self)
 
 

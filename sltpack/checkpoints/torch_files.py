@@ -21,7 +21,7 @@ _BYTE_TYPES = {"bool", "uint8", None}
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes a file, in place of an older one.
+    """Write a file, in place of an older one.
 
     Args:
         path: its name.
@@ -147,7 +147,7 @@ def is_plain(value: object, dtype: torch.dtype = torch.float32) -> TypeGuard[tor
 
 
 def described(value: object) -> str:
-    """Tells what stands where a tensor should, in a few words."""
+    """Tell what stands where a tensor should, in a few words."""
     if isinstance(value, torch.Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     return "none" if value is None else type(value).__name__

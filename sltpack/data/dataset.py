@@ -35,7 +35,7 @@ class Share:
     count: int = 1
 
     def of(self, size: int) -> slice:
-        """Gives the places of this process among so many."""
+        """Return the places of this process among so many."""
         return slice(size * self.index // self.count, size * (self.index + 1) // self.count)
 
 
@@ -65,27 +65,27 @@ class Labelled(Protocol):
     def __len__(self) -> int: ...
 
     def take(self: Own, index: torch.Tensor | slice) -> Own:
-        """Gives some of them, by index or slice."""
+        """Return some of them, by index or slice."""
 
     def to(self: Own, device: torch.device) -> Own:
-        """Has batches put on a device."""
+        """Have batches put on a device."""
 
     def fed(self: Own, given: ImageInput | GraphInput) -> Own:
         """Return the same ones, which become what a network takes in another way."""
 
     def sha256(self) -> str:
-        """Tells these and their labels from others."""
+        """Tell these and their labels from others."""
 
     def files(self) -> Sequence[str]:
-        """Gives the files that they come from, within the data set's folder; none where they come from no such file."""
+        """Return the files that they come from, within the data set's folder; none where there are none."""
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Gives them as they are, in order, `size` at a time; nodes, all at once."""
+        """Return them as they are, in order, `size` at a time; nodes, all at once."""
 
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
     ) -> Iterator[Batch]:
-        """Gives them as they are trained on, images augmented, a batch for each whole `size` in an order.
+        """Return them as they are trained on, images augmented, a batch for each whole `size` in an order.
 
         Args:
             order: indices, int64.
@@ -118,7 +118,7 @@ class DataSet:
     split_here: bool = False
 
     def of_training(self, seed: int) -> tuple[Labelled, Labelled]:
-        """Gives the part that trains and the part that validates, which is cut off by chance where there is none.
+        """Return the part that trains and the part that validates, which is cut off by chance where there is none.
 
         Args:
             seed: of that split.
@@ -152,7 +152,7 @@ class DataSet:
 
 
 def split(part: Own, seed: int) -> tuple[Own, Own]:
-    """Splits 4:1 into a part that trains and a part that validates.
+    """Split 4:1 into a part that trains and a part that validates.
 
     Args:
         part: all that there is for both.
@@ -167,7 +167,7 @@ def split(part: Own, seed: int) -> tuple[Own, Own]:
 
 
 def require_fitting(part: Labelled, shape: tuple[int, ...], classes: int, where: object) -> None:
-    """Makes sure that images or nodes fit a model.
+    """Make sure that images or nodes fit a model.
 
     Args:
         part: the images or nodes.
@@ -186,7 +186,7 @@ def require_fitting(part: Labelled, shape: tuple[int, ...], classes: int, where:
 
 
 def require_enough(data: DataSet) -> None:
-    """Makes sure that a data set has something in each part.
+    """Make sure that a data set has something in each part.
 
     Args:
         data: the data set.

@@ -61,7 +61,7 @@ class Account:
         kept: weights that are not zero, the locked ones counted.
         supermask_bits: as it is written.
         supermask_parts: its bits by name; they add up to `supermask_bits`.
-        paper_bits: as the paper counts a ticket: one bit a searched weight.
+        paper_bits: as the paper counts a ticket: one bit per searched weight.
         entropy_bits: of the supermask, with one density a layer.
         dense_bits: the same network with every weight and buffer as float32.
         layers: each layer's share.

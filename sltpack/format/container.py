@@ -178,7 +178,7 @@ def read(path: Path, max_weights: int = MAX_WEIGHTS) -> Container:
 
 
 def _read_within_limits(stream: BinaryIO, size: int, where: object, max_weights: int) -> bytes:
-    """Looks at the header before the rest of a large file is read."""
+    """Look at the header before the rest of a large file is read."""
     start = stream.read(8)
     length = _header_length(start, size, where)
     head = stream.read(length)

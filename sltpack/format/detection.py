@@ -27,7 +27,7 @@ class Kind(Enum):
 
 
 def kind_of(path: Path) -> Kind:
-    """Tells what a file is taken for; whether it is whole is not looked at.
+    """Tell what a file is taken for; whether it is whole is not looked at.
 
     Args:
         path: the file.

@@ -84,7 +84,7 @@ def parse(text: str) -> Any:
 
 
 def from_text(text: str, where: object, max_weights: int = MAX_WEIGHTS) -> Header:
-    """Reads the `slt` entry and checks every value in it, before anything is made from it.
+    """Read the `slt` entry and check every value in it, before anything is made from it.
 
     Args:
         text: the entry.
@@ -163,7 +163,7 @@ def result_from(value: object, where: object) -> Result:
 
 
 def source_from(values: Mapping[str, Any], where: object, max_weights: int = MAX_WEIGHTS) -> Source:
-    """Reads a source network from JSON values, trusting none of them.
+    """Read a source network from JSON values, trusting none of them.
 
     Args:
         values: what `source_parts` gave; other keys are passed over.

@@ -51,13 +51,13 @@ class Payload:
     words: bytes = b""
 
     def to_rans(self) -> bytes:
-        """Gives the bytes that the codec "rans" writes; `take_apart` gives the parts again."""
+        """Return the bytes that the codec "rans" writes; `take_apart` gives the parts again."""
         lanes = len(self.states) // STATE_BYTES
         return b"".join([lanes.to_bytes(LANE_COUNT_BYTES, "little"), self.raw, self.states, self.words])
 
 
 def way_of(layer: LayerBits) -> str:
-    """Tells how the codec "rans" writes a layer's bits, by its counts alone.
+    """Tell how the codec "rans" writes a layer's bits, by its counts alone.
 
     Args:
         layer: its number of bits and ones.
@@ -91,7 +91,7 @@ def take_apart(codec: str, data: bytes, layers: Sequence[LayerBits], where: obje
 
 
 def fewest_lanes(word_bytes: int) -> int:
-    """Gives the fewest lanes that read so many bytes of words."""
+    """Return the fewest lanes that read so many bytes of words."""
     return min(MAX_LANES, 1 + word_bytes // LANE_SPAN)
 
 

@@ -23,6 +23,8 @@ OPTIONAL = ("planes", "buffers", "input", "classes", "results", "outputs")
 """Keys that are left out where they would say nothing."""
 INITS = ("ku", "skc")
 """What a stream is read for."""
+UNNAMED = "unnamed"
+"""The model of a ticket that another code found, whose checkpoint names no network that sltpack builds."""
 NO_INIT = "none"
 """The init of a ticket of which no weight comes from a stream."""
 SCALES = ("none", "layer", "global")

@@ -8,7 +8,7 @@ from ..errors import RequestError
 
 
 def choose_device(name: str, sparse: bool = False) -> torch.device:
-    """Gives the device of a name.
+    """Return the device of a name.
 
     Args:
         name: "cpu", "cuda", "mps", or "auto" for the fastest that is there.
@@ -35,7 +35,7 @@ def choose_device(name: str, sparse: bool = False) -> torch.device:
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Tells whether a device multiplies bfloat16 faster than float32.
+    """Tell whether a device multiplies bfloat16 faster than float32.
 
     Args:
         device: the device.

@@ -128,7 +128,7 @@ class Network:
 
 
 def open_network(file: str | Path, builder: AnyBuilder | None = None, max_weights: int = MAX_WEIGHTS) -> Network:
-    """Makes the running model of a file.
+    """Make the running model of a file.
 
     Args:
         file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept; which of
@@ -163,7 +163,7 @@ def classify_files(
     limits: Memory = MEMORY,
     notes: Notes | None = None,
 ) -> list[tuple[Path, list[tuple[str, float]]]]:
-    """Runs a ticket on image files, scaled and cropped to the size that it takes.
+    """Run a ticket on image files, scaled and cropped to the size that it takes.
 
     Args:
         file: as for `open_network`.

@@ -19,7 +19,7 @@ BATCH_SIZE = 500
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[torch.device]:
-    """Sets up what a model needs to be run and not trained: evaluation mode, no gradients, products in full float32.
+    """Set up what a model needs to be run and not trained: evaluation mode, no gradients, products in full float32.
 
     Args:
         model: the model; it stays in evaluation mode.
@@ -51,7 +51,7 @@ def evaluating(model: nn.Module) -> Iterator[torch.device]:
 
 
 def predict(model: nn.Module, data: Labelled, batch_size: int = BATCH_SIZE, note: str | None = None) -> torch.Tensor:
-    """Runs a model on images or nodes, in float32, on the device that its weights are on.
+    """Run a model on images or nodes, in float32, on the device that its weights are on.
 
     A CPU and a GPU sum in different orders, so their scores may differ in the last bits, and with them the class of an
     image whose two best scores are as good as equal.
@@ -77,7 +77,7 @@ def predict(model: nn.Module, data: Labelled, batch_size: int = BATCH_SIZE, note
 
 
 def accuracy(classes: torch.Tensor, labels: torch.Tensor) -> float:
-    """Gives the share of predictions that are right.
+    """Return the share of predictions that are right.
 
     Args:
         classes: the predicted classes, int64 [n], on the CPU.
@@ -90,7 +90,7 @@ def accuracy(classes: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def _precision_switches() -> tuple[tuple[Any, str, object], ...]:
-    """Tells what may let a GPU round the factors of float32 products to TF32: place, name, the value that forbids it.
+    """Tell what may let a GPU round the factors of float32 products to TF32: place, name, the value that forbids it.
 
     For convolutions, torch allows it unless told otherwise.
     """

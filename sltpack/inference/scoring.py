@@ -54,7 +54,7 @@ class Part:
         return self.right / self.count
 
     def summary(self) -> dict[str, Any]:
-        """Gives the numbers by name, for scripts."""
+        """Return the numbers by name, for scripts."""
         return {"accuracy": self.accuracy, **asdict(self)}
 
 
@@ -109,7 +109,7 @@ class Result:
         return self.run_on / self.run_seconds
 
     def summary(self) -> dict[str, Any]:
-        """Gives the numbers by name, for scripts."""
+        """Return the numbers by name, for scripts."""
         return {
             "accuracy": self.accuracy,
             "right": self.right,
@@ -141,7 +141,7 @@ def score_on(
     max_weights: int = MAX_WEIGHTS,
     limits: Memory = MEMORY,
 ) -> Result:
-    """Runs a ticket on a data set.
+    """Run a ticket on a data set.
 
     Args:
         file: a `.slt` file, the name of a ticket in the package, or what a search or weight training kept.
@@ -224,7 +224,7 @@ def score_on(
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Tells how much memory was taken at most so far.
+    """Tell how much memory was taken at most so far.
 
     Args:
         device: where the model runs.
@@ -320,7 +320,7 @@ def _require_classes(of_ticket: tuple[str, ...], of_data: tuple[str, ...], where
 
 
 def _require_kind(network: Network, graph: bool, where: object) -> None:
-    """Tells before a data set is read or downloaded that it is of the wrong kind."""
+    """Tell before a data set is read or downloaded that it is of the wrong kind."""
     name = network.spec.name
     if takes_graph(network.spec) != graph:
         kinds = "images", "a graph"
@@ -335,7 +335,7 @@ def _require_kind(network: Network, graph: bool, where: object) -> None:
 def _table(
     classes: torch.Tensor, labels: torch.Tensor, names: tuple[str, ...], columns: Mapping[str, Sequence[str]]
 ) -> str:
-    """Writes a line for each image or node, with more columns; a label that is no class is no name."""
+    """Write a line for each image or node, with more columns; a label that is no class is no name."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["index", "label", "predicted", "label_name", "predicted_name", *columns])

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import MismatchError
-from ..format.records import ModelSpec, Source
+from ..errors import MismatchError, RequestError
+from ..format.records import UNNAMED, ModelSpec, Source
 from ..tickets.ticket import Ticket, weights_digest
 from .layers import assign, buffers, channels_last
 from .registry import MODELS, AnyBuilder, shapes, try_out
@@ -91,9 +91,16 @@ def require_layers(source: Source, builder: AnyBuilder | None, where: object) ->
         where: what to name in an error.
 
     Raises:
-        RequestError: the model is unknown or cannot be built.
+        RequestError: the model is unknown, cannot be built, or is named nowhere.
         MismatchError: it has other layers.
     """
+    if source.model.name == UNNAMED:
+        raise RequestError(
+            where,
+            expected="a ticket that names its network",
+            found="one from another code's checkpoint, which names none that sltpack builds",
+            remedy="unpack its weights (sltpack unpack), and load them into that code's network",
+        )
     own = shapes(source.model, builder, where)
     packed = {name: layer.shape for layer in source.layers for name in layer.names}
     if list(own.items()) == list(packed.items()):

@@ -13,7 +13,7 @@ HIDDEN = 256
 
 
 def conv(depth: int, width: float, classes: int, input_shape: tuple[int, int, int]) -> nn.Sequential:
-    """Builds pairs of 3x3 convolutions, each followed by a 2x2 maximum, then three linear layers.
+    """Build pairs of 3x3 convolutions, each followed by a 2x2 maximum, then three linear layers.
 
     Args:
         depth: the number of convolutions: 2, 4, 6 or 8.

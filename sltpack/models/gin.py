@@ -34,7 +34,7 @@ class Gin(nn.Module):
         self.linear5 = _linear(hidden, classes)
 
     def forward(self, nodes: Nodes) -> torch.Tensor:
-        """Maps a graph of n nodes, of which B are wanted, to class scores (B, classes)."""
+        """Map a graph of n nodes, of which B are wanted, to class scores (B, classes)."""
         features, neighbours, wanted = nodes
         hidden = functional.relu(self.norm1(_layer(self.linear1, features, neighbours)), inplace=True)  # (n, hidden)
         hidden = functional.relu(self.norm2(_layer(self.linear2, hidden, neighbours)), inplace=True)  # (n, hidden)
@@ -45,7 +45,7 @@ class Gin(nn.Module):
 
 
 def _layer(linear: nn.Linear, hidden: torch.Tensor, neighbours: Neighbours) -> torch.Tensor:
-    """Gives W (h + mean of the neighbours' h), with neighbours gathered where there are fewer channels.
+    """Return W (h + mean of the neighbours' h), with neighbours gathered where there are fewer channels.
 
     The order makes no difference but for rounding, since W is linear; features that are sparse would not be once they
     are gathered. It follows from the graph and the shape of W alone, so that a network gives the same scores each time.

@@ -34,7 +34,7 @@ class Neighbours:
 
     @classmethod
     def of(cls, starts: torch.Tensor, ends: torch.Tensor) -> Neighbours:
-        """Makes both matrices of the places of a symmetric one.
+        """Make both matrices of the places of a symmetric one.
 
         Args:
             starts: where the neighbours of each node begin in `ends`, then their number, int64 [n + 1].
@@ -58,11 +58,11 @@ class Neighbours:
         return self.matrix.values().numel() // 2
 
     def to(self, device: torch.device) -> Neighbours:
-        """Puts both matrices on a device, where each has places of its own."""
+        """Put both matrices on a device, where each has places of its own."""
         return Neighbours(self.matrix.to(device), self.transposed.to(device))
 
     def gather(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Adds to each node the mean over its neighbours; a node without any stays as it is.
+        """Add to each node the mean over its neighbours; a node without any stays as it is.
 
         Args:
             hidden: of all nodes, float32 or, in autocast, a narrower type, [n, channels].
@@ -90,7 +90,7 @@ class Nodes(NamedTuple):
 
 
 def compact(features: torch.Tensor) -> torch.Tensor:
-    """Makes a sparse matrix of features where that is faster.
+    """Make a sparse matrix of features where that is faster.
 
     Args:
         features: float32 [n, F], on the CPU.
@@ -137,7 +137,7 @@ class _Gather(torch.autograd.Function):
 
 
 def _narrow(starts: torch.Tensor, ends: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gives places as int32 where they fit: half the memory, and what MKL's products take."""
+    """Return places as int32 where they fit: half the memory, and what MKL's products take."""
     return (starts, ends) if len(ends) >= 2**31 else (starts.to(torch.int32), ends.to(torch.int32))
 
 

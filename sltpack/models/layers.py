@@ -131,7 +131,7 @@ def _names_of(model: nn.Module, tensor: torch.Tensor, first: str) -> tuple[str, 
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Gives what cannot come from a seed: the floating-point buffers of a model, as BatchNorm's statistics.
+    """Return what cannot come from a seed: the floating-point buffers of a model, as BatchNorm's statistics.
 
     Buffers of integers and bools are left out: the builder makes them again, and BatchNorm's count of batches plays no
     part when the model runs.
@@ -147,7 +147,7 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def copied_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Copies what cannot come from a seed to the CPU, as `buffers` gives it.
+    """Copy what cannot come from a seed to the CPU, as `buffers` gives it.
 
     Args:
         model: any torch module.
@@ -156,7 +156,7 @@ def copied_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def restore_buffers(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:
-    """Puts copied buffers back.
+    """Put copied buffers back.
 
     Args:
         model: the module that they were copied from, or one like it; it is changed in place.
@@ -168,7 +168,7 @@ def restore_buffers(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:
 
 
 def count_batches(model: nn.Module, steps: int) -> None:
-    """Has BatchNorm layers go on counting, which matters where one takes the mean over all batches so far.
+    """Have BatchNorm layers go on counting, which matters where one takes the mean over all batches so far.
 
     Args:
         model: any torch module; it is changed in place.
@@ -181,7 +181,7 @@ def count_batches(model: nn.Module, steps: int) -> None:
 
 
 def forget_statistics(model: nn.Module) -> None:
-    """Has BatchNorm layers begin their statistics anew, as the mean over all batches that follow.
+    """Have BatchNorm layers begin their statistics again, as the mean over all batches that follow.
 
     Args:
         model: any torch module; it is changed in place.
@@ -193,7 +193,7 @@ def forget_statistics(model: nn.Module) -> None:
 
 
 def channels_last(model: nn.Module) -> nn.Module:
-    """Puts a model's convolutions into the memory order in which they are fastest.
+    """Put a model's convolutions into the memory order in which they are fastest.
 
     Args:
         model: any torch module, with real memory; it is changed in place.
@@ -222,7 +222,7 @@ def _in_plain_order(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[tor
 
 
 def assign(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
-    """Puts weights and buffers into a model, which needs no gradients from then on.
+    """Put weights and buffers into a model, which needs no gradients from then on.
 
     Args:
         model: the model, whose names and shapes fit the state. Where it was built on the meta device it takes the

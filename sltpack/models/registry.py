@@ -45,7 +45,7 @@ _NARROWEST = {name: HIDDEN if name in FOR_GRAPHS else STAGES[0] for name in MODE
 
 
 def spec(name: str, width: float, classes: int, input_shape: tuple[int, ...]) -> ModelSpec:
-    """Names a model with the arguments that every builder takes.
+    """Name a model with the arguments that every builder takes.
 
     Args:
         name: a name of `MODELS`, or "package.module:function"; whether there is such a model is not looked at.
@@ -89,7 +89,7 @@ def spec(name: str, width: float, classes: int, input_shape: tuple[int, ...]) ->
 
 
 def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tuple[int, ...]]:
-    """Reads the arguments of a model.
+    """Read the arguments of a model.
 
     Args:
         model: its name and arguments, which may come from a stranger's file.
@@ -125,7 +125,7 @@ def describe(model: ModelSpec, where: object = "model") -> tuple[float, int, tup
 
 
 def takes_graph(model: ModelSpec) -> bool:
-    """Tells whether a model is given a graph, and not images.
+    """Tell whether a model is given a graph, and not images.
 
     Args:
         model: its name and arguments.
@@ -135,7 +135,7 @@ def takes_graph(model: ModelSpec) -> bool:
 
 
 def example(shape: tuple[int, ...], device: torch.device) -> torch.Tensor | Nodes:
-    """Makes the smallest input that a model can be tried with.
+    """Make the smallest input that a model can be tried with.
 
     Args:
         shape: the input shape, as `describe` gives it.
@@ -152,7 +152,7 @@ def example(shape: tuple[int, ...], device: torch.device) -> torch.Tensor | Node
 
 
 def _sizes(name: str) -> tuple[tuple[str, ...], ...]:
-    """Gives what the sizes of a model's input shape can be."""
+    """Return what the sizes of a model's input shape can be."""
     if name in MODELS:
         return (_NODE if name in FOR_GRAPHS else _IMAGE,)
     return _IMAGE, _NODE
@@ -183,7 +183,7 @@ def name_of(builder: AnyBuilder) -> str:
 
 
 def build(model: ModelSpec, builder: AnyBuilder | None = None, where: object = "model") -> nn.Module:
-    """Builds a model with whatever weights torch gives it (on the meta device, under `torch.device("meta")`).
+    """Build a model with whatever weights torch gives it (on the meta device, under `torch.device("meta")`).
 
     Args:
         model: its name and arguments. Code is imported only for a name that the caller gives too.
@@ -234,20 +234,20 @@ def build(model: ModelSpec, builder: AnyBuilder | None = None, where: object = "
             _place(where, model),
             expected="a builder that takes width, classes and input_shape",
             found=f"{type(error).__name__}: {error}",
-            remedy="mend the builder or choose another input shape or width",
+            remedy="fix the builder or choose another input shape or width",
         ) from error
     if not isinstance(made, nn.Module):
         raise RequestError(
             _place(where, model),
             expected="a builder that returns a torch.nn.Module",
             found=type(made).__name__,
-            remedy="mend the builder",
+            remedy="fix the builder",
         )
     return made
 
 
 def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
-    """Runs a model on the smallest input, so that its faults are seen before any long work.
+    """Run a model on the smallest input, so that its faults are seen before any long work.
 
     Args:
         model: the model, on any device; it is put into evaluation mode.
@@ -273,7 +273,7 @@ def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
 
 
 def shapes(model: ModelSpec, builder: AnyBuilder | None = None, where: object = "model") -> dict[str, tuple[int, ...]]:
-    """Gives the searchable layers of a model without taking memory for their weights.
+    """Return the searchable layers of a model without taking memory for their weights.
 
     Args:
         model: its name and arguments.
@@ -300,7 +300,7 @@ def shapes(model: ModelSpec, builder: AnyBuilder | None = None, where: object = 
 
 
 def _place(where: object, model: ModelSpec) -> str:
-    """Tells which model is at fault, and of which file where it is one's."""
+    """Tell which model is at fault, and of which file where it is one's."""
     return f"model {model.name}" if where == "model" else f"{where}: model {model.name}"
 
 
@@ -335,7 +335,7 @@ def _import(name: str) -> Builder:
             f"--model {name}",
             expected="package.module:function that can be imported",
             found=f"{type(error).__name__}: {error}",
-            remedy="install the package, run from its folder or mend it",
+            remedy="install the package, run from its folder or fix it",
         ) from error
     if not callable(function):
         raise RequestError(
@@ -352,5 +352,5 @@ def _unfit(spec: ModelSpec, where: object, found: str) -> RequestError:
         _place(where, spec),
         expected=f"scores of shape (B, {classes}) from {what} of shape (B, {', '.join(map(str, shape))})",
         found=found,
-        remedy="mend the model",
+        remedy="fix the model",
     )

@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
         self.shortcut = _shortcut(channels, inner, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (B, channels, H, W) to (B, inner, H / stride, W / stride)."""
+        """Map (B, channels, H, W) to (B, inner, H / stride, W / stride)."""
         hidden = functional.relu(self.norm1(self.conv1(x)), inplace=True)  # (B, inner, H / stride, W / stride)
         hidden = self.norm2(self.conv2(hidden))
         return functional.relu(hidden + self.shortcut(x), inplace=True)
@@ -61,7 +61,7 @@ class Bottleneck(nn.Module):
         self.shortcut = _shortcut(channels, 4 * inner, stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (B, channels, H, W) to (B, 4 * inner, H / stride, W / stride)."""
+        """Map (B, channels, H, W) to (B, 4 * inner, H / stride, W / stride)."""
         hidden = functional.relu(self.norm1(self.conv1(x)), inplace=True)  # (B, inner, H, W)
         hidden = functional.relu(self.norm2(self.conv2(hidden)), inplace=True)  # (B, inner, H / stride, W / stride)
         hidden = self.norm3(self.conv3(hidden))  # (B, 4 * inner, H / stride, W / stride)
@@ -106,7 +106,7 @@ class ResNet(nn.Module):
         self.linear = nn.Linear(channels, classes, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps images (B, C, H, W) to class scores (B, classes)."""
+        """Map images (B, C, H, W) to class scores (B, classes)."""
         hidden = functional.relu(self.norm(self.conv(x)), inplace=True)  # (B, first, H, W), large: H / 2, W / 2
         hidden = self.pool(hidden)  # (B, first, H, W), large: H / 4, W / 4
         hidden = self.blocks(hidden)  # (B, channels, H / 8, W / 8), large: H / 32, W / 32

@@ -89,7 +89,7 @@ class Report:
 
 
 def sections_of(runs: Iterable[Run]) -> tuple[Section, ...]:
-    """Puts runs of one folder into a section, and those that differ in their seeds alone into a group.
+    """Put runs of one folder into a section, and those that differ in their seeds alone into a group.
 
     Args:
         runs: in any order.
@@ -110,13 +110,13 @@ def _in_order(groups: Iterable[Sequence[Run]]) -> tuple[Group, ...]:
 
 
 def _order(value: Value) -> tuple[bool, bool, float, str]:
-    """Sorts numbers by size, then texts, then what is not there."""
+    """Sort numbers by size, then texts, then what is not there."""
     number = isinstance(value, int | float)
     return value is None, not number, float(value) if isinstance(value, int | float) else 0.0, str(value)
 
 
 def varying(groups: Sequence[Group]) -> tuple[str, ...]:
-    """Names the traits that are not the same in all groups.
+    """Name the traits that are not the same in all groups.
 
     Args:
         groups: at least one.
@@ -129,7 +129,7 @@ def varying(groups: Sequence[Group]) -> tuple[str, ...]:
 
 
 def count_of(numbers: Iterable[int], what: str) -> str:
-    """Tells how many there are of something, where that may differ.
+    """Tell how many there are of something, where that may differ.
 
     Args:
         numbers: at least one.

@@ -64,7 +64,7 @@ _TraitsOf = Callable[[Group, int], Traits]
 
 
 def pictures_of(section: Section) -> list[Picture]:
-    """Chooses what to draw.
+    """Choose what to draw.
 
     Args:
         section: the runs.
@@ -93,12 +93,12 @@ def _with_left_out(pictures: Sequence[Picture], groups: Sequence[Group]) -> list
 
 
 def names_of(pictures: Sequence[Picture]) -> list[str]:
-    """Gives the names of all lines, in the order in which they come: one name, one look."""
+    """Return the names of all lines, in the order in which they come: one name, one look."""
     return list(dict.fromkeys(line.name for picture in pictures for line in picture.panel.lines))
 
 
 def _on_one_scale(pictures: Sequence[Picture]) -> list[Picture]:
-    """Has the pictures of a model on a data set, such as EPL and ERK, tell an accuracy at the same height."""
+    """Have the pictures of a model on a data set, such as EPL and ERK, tell an accuracy at the same height."""
     points = [point for picture in pictures for line in picture.panel.lines for point in line.points]
     reach = (
         min((point.y - point.deviation for point in points), default=0.0),
@@ -148,13 +148,13 @@ def _over_epochs(groups: Sequence[Group]) -> Iterator[Picture]:
 
 
 def _curve(group: Group) -> tuple[Point, ...]:
-    """Gives the mean validation accuracy after each epoch that all runs have."""
+    """Return the mean validation accuracy after each epoch that all runs have."""
     curves = zip(*(run.curve for run in group.runs), strict=False)
     return tuple(Point(epoch, statistics.fmean(values)) for epoch, values in enumerate(curves, 1))
 
 
 def _split(groups: Sequence[Group], *names: str) -> Iterator[list[Group]]:
-    """Parts groups by the values of some traits, in the order in which these come."""
+    """Part groups by the values of some traits, in the order in which these come."""
     parts: dict[tuple[Value, ...], list[Group]] = {}
     for group in groups:
         parts.setdefault(tuple(group.traits[name] for name in names), []).append(group)
@@ -162,7 +162,7 @@ def _split(groups: Sequence[Group], *names: str) -> Iterator[list[Group]]:
 
 
 def _lines(groups: Sequence[Group], traits_of: _TraitsOf, x: Callable[[Group], float]) -> tuple[Line, ...]:
-    """Puts groups of the same line into one, and names the lines."""
+    """Put groups of the same line into one, and names the lines."""
     members: dict[frozenset[tuple[str, Value]], list[Group]] = {}
     for group in groups:
         members.setdefault(frozenset(traits_of(group, words.ALL).items()), []).append(group)
@@ -174,7 +174,7 @@ def _lines(groups: Sequence[Group], traits_of: _TraitsOf, x: Callable[[Group], f
 
 
 def _without_sparsity(groups: Sequence[Group]) -> _TraitsOf:
-    """Gives what a line over the sparsity is made of: p and l where they vary by themselves, f where f tells both.
+    """Return what a line over the sparsity is made of: p and l where they vary by themselves, f where f tells both.
 
     Where the search space is placed around the sparsity, p and l move along the line.
     """
@@ -195,7 +195,7 @@ def _without_sparsity(groups: Sequence[Group]) -> _TraitsOf:
 
 
 def _is_placed(group: Group) -> bool:
-    """Tells whether the search space lies around the sparsity."""
+    """Tell whether the search space lies around the sparsity."""
     sparsity, freeze, *asked = (_number(group.traits[name]) for name in ("sparsity", *_FREEZING))
     if not 0 <= sparsity <= 1 or not 0 <= freeze <= 1:
         return False
@@ -212,7 +212,7 @@ def _with_source(group: Group, digits: int) -> dict[str, Value]:
 
 
 def _widths(groups: Sequence[Group]) -> list[set[Value]]:
-    """Gives the widths of each line."""
+    """Return the widths of each line."""
     widths: dict[frozenset[tuple[str, Value]], set[Value]] = {}
     for group in groups:
         widths.setdefault(frozenset(_without_width(group, words.ALL).items()), set()).add(group.traits.get("width"))

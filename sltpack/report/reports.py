@@ -42,7 +42,7 @@ class Drawn:
         return page_of(self.report, self.pictures, date)
 
     def files(self) -> dict[str, str]:
-        """Gives the pictures and the numbers as files, text by name."""
+        """Return the pictures and the numbers as files, text by name."""
         files = {"runs.csv": csv_of(self.report)}
         for section, pictures in self.pictures.items():
             for picture, svg in pictures:
@@ -97,7 +97,7 @@ def report_on(places: Places, max_weights: int, told: Callable[[], None], max_ep
 
 
 def drawn(report: Report) -> Drawn:
-    """Draws the pictures of a report.
+    """Draw the pictures of a report.
 
     Args:
         report: the runs.

@@ -176,7 +176,7 @@ def _traits(kept: Kept) -> dict[str, Value]:
 
 
 def _data(settings: Mapping[str, Any]) -> Value:
-    """Names the data; those that somebody brought, whose names are all alike, by what is in them too."""
+    """Name the data; those that somebody brought, whose names are all alike, by what is in them too."""
     name, digest = _plain(settings.get("data")), settings.get("test_sha256")
     called = _plain(settings.get("data_title")) or name
     return f"{called} {one_line(digest[:_DIGITS])}" if name in _BROUGHT and isinstance(digest, str) else name
@@ -187,7 +187,7 @@ def _is_trait(name: str) -> bool:
 
 
 def _plain(value: object) -> Value:
-    """Makes a stranger's value one that can be sorted, written and drawn."""
+    """Make a stranger's value one that can be sorted, written and drawn."""
     if value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < SEED_LIMIT):
         return value
     return one_line(value if isinstance(value, str) else shown(value), _MOST)

@@ -21,7 +21,7 @@ MISSING = "-"
 
 
 def csv_of(report: Report) -> str:
-    """Writes the numbers of every run.
+    """Write the numbers of every run.
 
     Args:
         report: all runs.
@@ -50,7 +50,7 @@ def _cell(value: object) -> object:
 
 
 def in_common(section: Section) -> list[tuple[str, str]]:
-    """Names what all runs of a section have in common.
+    """Name what all runs of a section have in common.
 
     Args:
         section: the runs.
@@ -65,7 +65,7 @@ def in_common(section: Section) -> list[tuple[str, str]]:
 
 
 def table_of(section: Section) -> tuple[list[str], list[list[str]]]:
-    """Makes the table of a section.
+    """Make the table of a section.
 
     Args:
         section: the runs.

@@ -66,7 +66,7 @@ def word(name: str, value: Value, digits: int = FEW) -> str:
 
 
 def told(name: str, value: Value) -> str:
-    """Writes the value of one trait for a table."""
+    """Write the value of one trait for a table."""
     return str(value).upper() if name in ("init", "ratios") and value is not None else plain(value)
 
 
@@ -105,7 +105,7 @@ def _labels(lines: Sequence[Mapping[str, Value]], digits: int) -> list[str]:
 
 
 def telling(lines: Sequence[Mapping[str, Value]]) -> list[str]:
-    """Chooses the traits that tell some things apart.
+    """Choose the traits that tell some things apart.
 
     Args:
         lines: the traits of each, no two the same.

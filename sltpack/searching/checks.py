@@ -17,7 +17,7 @@ from ..models.layers import buffers, searchable
 
 
 def require_fitting(source: Source, data: DataSet) -> None:
-    """Makes sure that a data set fits a model, and is large enough.
+    """Make sure that a data set fits a model, and is large enough.
 
     Args:
         source: the source network.
@@ -34,7 +34,7 @@ def require_fitting(source: Source, data: DataSet) -> None:
 
 
 def require_real(model: nn.Module, source: Source) -> None:
-    """Makes sure that a model can be searched.
+    """Make sure that a model can be searched.
 
     Args:
         model: as its builder made it.
@@ -49,12 +49,12 @@ def require_real(model: nn.Module, source: Source) -> None:
             f"model {source.model.name}",
             expected="a builder that makes the same finite model each time",
             found=fault,
-            remedy="mend the builder",
+            remedy="fix the builder",
         )
 
 
 def _fault(model: nn.Module, source: Source) -> str | None:
-    """Tells why a model, as its builder made it this time, cannot be searched; the layers come from the time before."""
+    """Tell why a model, as its builder made it this time, cannot be searched; the layers come from the time before."""
     made = {name: tuple(weight.shape) for name, weight in searchable(model).items()}
     if made != {layer.name: layer.shape for layer in source.layers}:
         return "other layers than the time before"
@@ -91,7 +91,7 @@ def require_gradients(model: nn.Module) -> None:
 
 
 def require_finite(epoch: int, loss: float, parameters: Iterable[torch.Tensor]) -> None:
-    """Makes sure that a run goes somewhere.
+    """Make sure that a run goes somewhere.
 
     Args:
         epoch: which it is in, from 0.
@@ -108,7 +108,7 @@ def require_finite(epoch: int, loss: float, parameters: Iterable[torch.Tensor]) 
 
 
 def require_finite_buffers(epoch: int, model: nn.Module) -> None:
-    """Makes sure that what a model keeps can be run.
+    """Make sure that what a model keeps can be run.
 
     Args:
         epoch: which it is in, from 0.

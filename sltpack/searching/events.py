@@ -12,7 +12,7 @@ from ..errors import OutputError, RequestError, reason
 
 
 def require_tensorboard() -> None:
-    """Makes sure that event files can be written.
+    """Make sure that event files can be written.
 
     Raises:
         RequestError: TensorBoard is not installed.
@@ -38,7 +38,7 @@ class Events:
 
     Args:
         folder: where the file goes; None for no file.
-        history: what the epochs before measured: it is written anew, in place of what earlier files say, which a kill
+        history: what the epochs before measured: it is written again, in place of what earlier files say, which a kill
             may have left without the last epoch.
 
     Raises:
@@ -58,7 +58,7 @@ class Events:
             self.add(measured)
 
     def add(self, measured: Mapping[str, float]) -> None:
-        """Writes what was measured after an epoch.
+        """Write what was measured after an epoch.
 
         Args:
             measured: numbers by name, "epoch" among them.

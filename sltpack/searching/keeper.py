@@ -76,7 +76,7 @@ class Keeper:
             self.write()
 
     def write(self) -> None:
-        """Writes what the folder does not have yet, the best state first.
+        """Write what the folder does not have yet, the best state first.
 
         Raises:
             OutputError: a file cannot be written.

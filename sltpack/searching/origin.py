@@ -38,7 +38,7 @@ class Origin:
     ratios: Ratios
 
     def source(self) -> Source:
-        """Makes the source network.
+        """Make the source network.
 
         Raises:
             RequestError: the ratios cannot be, or a name or seed is not one of these.
@@ -46,7 +46,7 @@ class Origin:
         return make_source(self.model, self.shapes, self.init, self.scale, self.seeds, self.ratios)
 
     def counted(self) -> Source:
-        """Gives the source network but for its freezing: each layer's counts as they are wanted, no thresholds.
+        """Return the source network but for its freezing: each layer's counts as they are wanted, no thresholds.
 
         It tells at once what can be reached, where `source` draws a key for each weight.
 

@@ -79,12 +79,12 @@ _FREEZING = ("freeze", "prune", "lock")
 
 
 def default_scale(init: str) -> str:
-    """Gives the scale that the paper takes with an initialiser: by the layer for SKC, none for KU."""
+    """Return the scale that the paper takes with an initialiser: by the layer for SKC, none for KU."""
     return {"skc": "layer"}.get(init, "none")
 
 
 def of_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fills what was not given from a preset.
+    """Fill what was not given from a preset.
 
     Args:
         name: of the preset.
@@ -106,7 +106,7 @@ def of_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def of_recipe(name: str, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Fills what was not given from a recipe.
+    """Fill what was not given from a recipe.
 
     Args:
         name: of the recipe.

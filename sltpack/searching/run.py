@@ -78,7 +78,7 @@ class Run:
         return self.stepper.method
 
     def state(self, metrics: Mapping[str, Any], memory: Memory | None = None) -> Kept:
-        """Gives what to write: what has been found, and what the optimizer remembers in order to go on from there."""
+        """Return what to write: what has been found, and what the optimizer remembers in order to go on from there."""
         return state_of(self.method, self.model, self.noted, metrics, memory or {})
 
     @property
@@ -88,18 +88,18 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch."""
+        """Step of an epoch."""
         return steps_of(self.settings, self.train)
 
 
 def batch_size_of(settings: TrainingSettings, train: Labelled) -> int:
-    """Gives how many images or nodes a step takes: no more than there are."""
+    """Return how many images or nodes a step takes: no more than there are."""
     assert not isinstance(settings.batch_size, str)  # it was settled
     return min(settings.batch_size or len(train), len(train))
 
 
 def steps_of(settings: TrainingSettings, train: Labelled) -> int:
-    """Gives the steps of an epoch; the ragged end of its order is left out, and the next order is another."""
+    """Return the steps of an epoch; the ragged end of its order is left out, and the next order is another."""
     return len(train) // batch_size_of(settings, train)
 
 

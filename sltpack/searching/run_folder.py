@@ -40,7 +40,7 @@ Load = Callable[[Path], Kept]
 
 
 def require_unused(folder: Path) -> None:
-    """Makes sure that a new run overwrites none.
+    """Make sure that a new run overwrites none.
 
     Args:
         folder: where it is to go.
@@ -78,7 +78,7 @@ def require_own_files(folder: Path) -> None:
 
 
 def is_begun(folder: Path) -> bool:
-    """Tells whether a folder holds a run.
+    """Tell whether a folder holds a run.
 
     Args:
         folder: the folder, which need not be there.
@@ -89,7 +89,7 @@ def is_begun(folder: Path) -> bool:
 def load_last(
     folder: Path, load: Load, source: Source, noted: Mapping[str, Any], buffers: Mapping[str, torch.Tensor]
 ) -> tuple[Kept, Mapping[str, Any]]:
-    """Reads the state to go on from, and makes sure that it is of the same run.
+    """Read the state to go on from, and make sure that it is of the same run.
 
     Args:
         folder: of the run.
@@ -131,7 +131,7 @@ def _remembered(noted: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def forget(folder: Path) -> None:
-    """Removes the checkpoints of a run that failed before its first whole epoch: no result, and none to go on from.
+    """Remove the checkpoints of a run that failed before its first whole epoch: no result, and none to go on from.
 
     Args:
         folder: of the run; another run may begin in it.
@@ -143,7 +143,7 @@ def forget(folder: Path) -> None:
 
 
 def write_metrics(folder: Path, history: list[dict[str, float]]) -> None:
-    """Writes what was measured, one JSON object a line and epoch.
+    """Write what was measured, one JSON object a line and epoch.
 
     Args:
         folder: of the run.
@@ -203,7 +203,7 @@ def _epochs(folder: Path, most: int) -> Iterator[dict[str, float]]:
 
 
 def in_words(name: str) -> str:
-    """Gives what an error calls a setting that no option has the name of.
+    """Return what an error calls a setting that no option has the name of.
 
     Args:
         name: of a setting, as a checkpoint has it.
@@ -212,7 +212,7 @@ def in_words(name: str) -> str:
 
 
 def load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> Kept:
-    """Reads a state, and makes sure that it is of this run.
+    """Read a state, and make sure that it is of this run.
 
     Args:
         path: the file.
@@ -246,7 +246,7 @@ def load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> K
                 path,
                 expected="a run of this version of sltpack",
                 found=f"one of an older version, which knew no {in_words(name)}",
-                remedy=f"its {BEST} can be packed or run; begin anew in another folder",
+                remedy=f"its {BEST} can be packed or run; begin again in another folder",
             )
         if name in _IN_WORDS:
             raise RequestError(
@@ -265,7 +265,7 @@ def load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> K
 
 
 def _seeds_settled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives each seed that was left out the one of all, which it stands for."""
+    """Return each seed that was left out the one of all, which it stands for."""
     return {
         name: values.get("seed") if value is None and name.endswith("_seed") else value
         for name, value in values.items()

@@ -68,7 +68,7 @@ def search(
     team: Team = ALONE,
     on_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Checkpoint:
-    """Searches a ticket.
+    """Search a ticket.
 
     Args:
         source: the source network.
@@ -104,7 +104,7 @@ def search(
 def ready_search(
     source: Source, data: DataSet, settings: Settings, device: torch.device, builder: AnyBuilder | None
 ) -> tuple[nn.Module, Method]:
-    """Sets up what a search moves.
+    """Set up what a search moves.
 
     Args:
         source: as for `search`, and so are all others.
@@ -138,7 +138,7 @@ def train(
     team: Team = ALONE,
     on_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> TrainedNetwork:
-    """Trains the weights of a source network, with all else as in a search.
+    """Train the weights of a source network, with all else as in a search.
 
     Args:
         source: the source network, nothing in it frozen.
@@ -168,7 +168,7 @@ def train(
 
 
 def ready_model(source: Source, data: DataSet, device: torch.device, builder: AnyBuilder | None) -> nn.Module:
-    """Builds a model on its device, and makes sure that it can be searched on the data.
+    """Build a model on its device, and make sure that it can be searched on the data.
 
     Args:
         source: as for `search`, and so are all others.
@@ -328,7 +328,7 @@ def _epochs(run: Run, history: list[dict[str, float]], best: Mapping[str, Any]) 
 
 
 def _save_begun(run: Run) -> None:
-    """Keeps what the first epoch has found so far: better than what it began with."""
+    """Keep what the first epoch has found so far: better than what it began with."""
     run.method.apply()  # the interruption may have come between the scores and the weights
     if all(bool(torch.isfinite(parameter).all()) for parameter in run.method.parameters):
         started = run.state(dict(_NOTHING_MEASURED))
@@ -371,7 +371,7 @@ def _measured(run: Run, losses: torch.Tensor, right: torch.Tensor, steps: int) -
 
 
 def _accuracy(run: Run, part: Labelled, note: str | None = None) -> float:
-    """Gives the share of right predictions, each process having looked at its share."""
+    """Return the share of right predictions, each process having looked at its share."""
     own = part.take(run.team.share.of(len(part)))
     size = min(run.batch_size // run.team.share.count, BATCH_SIZE)
     classes = predict(run.model, own, size, note=note)
@@ -397,7 +397,7 @@ def _require_share(team: Team, batch_size: int | None, count: int) -> None:
 
 
 def _finish(run: Run, test: Labelled) -> Kept:
-    """Looks at the test part with the best state, once."""
+    """Look at the test part with the best state, once."""
     best = run.team.from_leader(lambda: loader(run.method)(run.place.folder / BEST))
     if "test_accuracy" in best.metrics:
         return best

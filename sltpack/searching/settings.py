@@ -49,7 +49,7 @@ class TrainingSettings:
         words=(AUTO,),
     )
     optimizer: str = option(
-        "What takes the steps; adamw wants a --learning-rate of its own, such as 0.01.",
+        "What takes the steps; adamw needs a --learning-rate of its own, such as 0.01.",
         "budget",
         choices=OPTIMIZERS,
         default="sgd",
@@ -96,12 +96,12 @@ class TrainingSettings:
             )
 
     def seed_of(self, what: str) -> int:
-        """Gives the seed of the split, the order, the augmentation or the scores: its own, or the one of all."""
+        """Return the seed of the split, the order, the augmentation or the scores: its own, or the one of all."""
         own: int | None = getattr(self, f"{what}_seed")
         return self.seed if own is None else own
 
     def rate(self, done: float) -> float:
-        """Gives the learning rate.
+        """Return the learning rate.
 
         Args:
             done: the share of all steps that are done, 0..1.

@@ -42,7 +42,7 @@ class Stepper:
     _has_stepped: bool = field(default=False, init=False)
 
     def memory(self) -> Memory:
-        """Gives what the optimiser remembers."""
+        """Return what the optimiser remembers."""
         states = [self.optimizer.state[parameter] for parameter in self.method.parameters]
         return {  # before the first step nothing, and where there is no momentum none
             name: [state[name] for state in states]
@@ -51,7 +51,7 @@ class Stepper:
         }
 
     def step(self, batch: Any, labels: torch.Tensor, done: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Takes one step.
+        """Take one step.
 
         Args:
             batch: what the network takes, such as normalised images, float32 [B, C, H, W].
@@ -113,7 +113,7 @@ def _unwrapped(network: nn.Module) -> nn.Module:
 def make_stepper(
     network: nn.Module, method: Method, settings: TrainingSettings, memory: Memory | None = None, steps: int = 0
 ) -> Stepper:
-    """Sets up steps of stochastic gradient descent, or of AdamW (Loshchilov & Hutter 2019).
+    """Set up steps of stochastic gradient descent, or of AdamW (Loshchilov & Hutter 2019).
 
     Args:
         network: from images to class scores.

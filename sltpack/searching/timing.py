@@ -45,14 +45,14 @@ class Pace:
     test: float
 
     def seconds(self, epochs: int) -> float:
-        """Gives the seconds of a run of so many epochs, without the start of its process."""
+        """Return the seconds of a run of so many epochs, without the start of its process."""
         return epochs * (self.steps * self.step + self.evaluation) + self.test
 
 
 def time_steps(
     source: Source, data: DataSet, settings: TrainingSettings, device: torch.device, builder: AnyBuilder | None = None
 ) -> Pace:
-    """Takes some steps of a run and looks at some images, and writes nothing.
+    """Take some steps of a run and looks at some images, and write nothing.
 
     Args:
         source: the source network.
@@ -93,7 +93,7 @@ def time_steps(
 
 
 def _batches(training: Labelled, size: int) -> Iterator[Batch]:
-    """Gives as many batches as are timed; where an epoch has fewer, the next ones begin it anew."""
+    """Return as many batches as are timed; where an epoch has fewer, the next ones begin it again."""
     taken = 0
     while taken <= _STEPS:
         order = np.arange(len(training))[: size * (_STEPS + 1 - taken)]
@@ -103,7 +103,7 @@ def _batches(training: Labelled, size: int) -> Iterator[Batch]:
 
 
 def _looking(model: nn.Module, part: Labelled, size: int) -> float:
-    """Gives the seconds that a look at a part takes, from a look at some of it; a graph is run as a whole."""
+    """Return the seconds that a look at a part takes, from a look at some of it; a graph is run as a whole."""
     some = part.take(slice(0, size * _LOOKS)) if len(part.shape) > 1 else part
     predict(model, some.take(slice(0, size)) if len(part.shape) > 1 else some, size)
     begin = time.perf_counter()

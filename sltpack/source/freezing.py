@@ -24,7 +24,7 @@ PRUNED, SEARCHED, LOCKED = -1, 0, 1
 def freeze(
     seed: int, names: Sequence[str], shapes: Sequence[tuple[int, ...]], counts: Sequence[Counts]
 ) -> tuple[Layer, ...]:
-    """Chooses every layer's thresholds so that it gets the wanted counts.
+    """Choose every layer's thresholds so that it gets the wanted counts.
 
     Args:
         seed: the seed for freezing.
@@ -56,7 +56,7 @@ def _freeze_layer(seed: int, index: int, name: str, shape: tuple[int, ...], want
 
 
 def threshold(keys: NDArray[np.uint32], count: int) -> int:
-    """Finds the threshold that has a number of keys below it.
+    """Find the threshold that has a number of keys below it.
 
     Args:
         keys: uint32 [n].
@@ -71,7 +71,7 @@ def threshold(keys: NDArray[np.uint32], count: int) -> int:
 
 
 def below(keys: NDArray[np.uint32], limit: int) -> NDArray[np.bool_]:
-    """Compares keys with a threshold in 0..2^32, which uint32 just cannot hold.
+    """Compare keys with a threshold in 0..2^32, which uint32 just cannot hold.
 
     Args:
         keys: uint32, of any shape.
@@ -86,7 +86,7 @@ def below(keys: NDArray[np.uint32], limit: int) -> NDArray[np.bool_]:
 
 
 def mask(seed: int, index: int, layer: Layer, start: int, stop: int) -> NDArray[np.int8]:
-    """Regenerates a stretch of a layer's freezing mask.
+    """Regenerate a stretch of a layer's freezing mask.
 
     Args:
         seed: the seed for freezing.
@@ -109,7 +109,7 @@ def mask(seed: int, index: int, layer: Layer, start: int, stop: int) -> NDArray[
 
 
 def contradiction(layer: Layer, expected: str, found: str) -> FormatError:
-    """Makes the error for thresholds that lead to other counts than the layer table has."""
+    """Make the error for thresholds that lead to other counts than the layer table has."""
     return FormatError(
         f"layer {layer.name}",
         expected=f"{expected} weights, as the layer table says",

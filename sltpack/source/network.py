@@ -11,7 +11,7 @@ from .ratios import layer_counts, round_share
 def make_source(
     model: ModelSpec, shapes: dict[str, tuple[int, ...]], init: str, scale: str, seeds: Seeds, ratios: Ratios
 ) -> Source:
-    """Freezes a random part of a random network.
+    """Freeze a random part of a random network.
 
     Args:
         model: what the file names the model by.
@@ -51,7 +51,7 @@ def make_source(
 
 
 def searched_kept(source: Source, sparsity: float) -> int:
-    """Works out how many searched weights a ticket keeps.
+    """Work out how many searched weights a ticket keeps.
 
     Args:
         source: the source network.
@@ -78,7 +78,7 @@ def searched_kept(source: Source, sparsity: float) -> int:
 
 
 def kept_by_layer(source: Source, kept: int) -> tuple[int, ...]:
-    """Shares the searched weights that are kept out over the layers, so that each keeps the same share of its own.
+    """Share the searched weights that are kept out over the layers, so that each keeps the same share of its own.
 
     Args:
         source: the source network.

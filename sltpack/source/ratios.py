@@ -19,7 +19,7 @@ class Counts:
 
 
 def round_share(ratio: float, size: int) -> int:
-    """Gives round(ratio * size), the ratio being the decimal number that was written.
+    """Return round(ratio * size), the ratio being the decimal number that was written.
 
     Args:
         ratio: a share in 0..1.
@@ -32,7 +32,7 @@ def round_share(ratio: float, size: int) -> int:
 
 
 def place(sparsity: float, freeze: float) -> tuple[float, float]:
-    """Places the search space so that a sparsity lies in the middle of what it can reach (Otsuka et al. 2024).
+    """Place the search space so that a sparsity lies in the middle of what it can reach (Otsuka et al. 2024).
 
     Args:
         sparsity: k, the wanted share of zeros.
@@ -49,7 +49,7 @@ def place(sparsity: float, freeze: float) -> tuple[float, float]:
 
 
 def layer_counts(method: str, shapes: Sequence[tuple[int, ...]], prune: float, lock: float) -> tuple[Counts, ...]:
-    """Works out how many weights of each layer are pruned and locked.
+    """Work out how many weights of each layer are pruned and locked.
 
     Args:
         method: "epl" (edges per layer) or "erk" (Erdos-Renyi-kernel).
@@ -92,7 +92,7 @@ def layer_counts(method: str, shapes: Sequence[tuple[int, ...]], prune: float, l
 
 
 def edges_per_layer(shapes: Sequence[tuple[int, ...]], stay: int) -> tuple[int, ...]:
-    """Shares weights out equally over the layers (EPL; Price & Tanner 2021).
+    """Share weights out equally over the layers (EPL; Price & Tanner 2021).
 
     A layer that would get more than it has is full, and what is over is shared among the others, until none is over.
 
@@ -118,7 +118,7 @@ def edges_per_layer(shapes: Sequence[tuple[int, ...]], stay: int) -> tuple[int, 
 
 
 def erdos_renyi_kernel(shapes: Sequence[tuple[int, ...]], stay: int) -> tuple[int, ...]:
-    """Shares weights out by Erdos-Renyi-kernel (ERK; Evci et al. 2020).
+    """Share weights out by Erdos-Renyi-kernel (ERK; Evci et al. 2020).
 
     The share that stays in a layer is proportional to (sum of its dimensions) / (product of its dimensions), so its
     number of weights is proportional to the sum. Layers that would pass their size are full, and the rest is solved

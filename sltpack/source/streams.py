@@ -39,7 +39,7 @@ class Stream:
     purpose: int
 
     def read(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Reads a stretch of the stream.
+        """Read a stretch of the stream.
 
         Args:
             start: the first byte.
@@ -57,7 +57,7 @@ class Stream:
         return raw.astype("<u8", copy=False).view(np.uint8)[skipped : skipped + stop - start]
 
     def draws(self, start: int, stop: int) -> NDArray[np.uint32]:
-        """Reads 32 bits for each position.
+        """Read 32 bits for each position.
 
         Args:
             start: the first position.
@@ -69,7 +69,7 @@ class Stream:
         return self.read(4 * start, 4 * stop).view("<u4").astype(np.uint32, copy=False)
 
     def bits(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Reads one bit for each position.
+        """Read one bit for each position.
 
         Args:
             start: the first position.
@@ -84,7 +84,7 @@ class Stream:
 
 
 def pieces(start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Cuts a stretch of positions into pieces that fit the cache.
+    """Cut a stretch of positions into pieces that fit the cache.
 
     Yields:
         The first position of each piece and the one behind its last.

@@ -38,7 +38,7 @@ class Table:
 
     @classmethod
     def of(cls, frequencies: Sequence[int]) -> Table:
-        """Makes a table of frequencies that add up to 2^24; a symbol with none is never coded."""
+        """Make a table of frequencies that add up to 2^24; a symbol with none is never coded."""
         values = np.array(frequencies, np.uint64)
         return cls(values, np.cumsum(values) - values)
 
@@ -65,7 +65,7 @@ class Reader:
             raise damaged(self._where, "states of at least 2^32", "a smaller one")
 
     def read(self, count: int, table: Table) -> Symbols:
-        """Reads symbols, the first of them in the first lane.
+        """Read symbols, the first of them in the first lane.
 
         Args:
             count: how many.
@@ -103,7 +103,7 @@ class Reader:
         return symbols
 
     def finish(self) -> None:
-        """Makes sure that nothing is left: with this, no other words and states give the same symbols.
+        """Make sure that nothing is left: with this, no other words and states give the same symbols.
 
         Raises:
             FormatError: words are left, or a lane does not end as it has to.
@@ -115,7 +115,7 @@ class Reader:
 
 
 def write(segments: Sequence[Segment], lanes: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
-    """Writes symbols, the last one first, since a state gives back first what it took last.
+    """Write symbols, the last one first, since a state gives back first what it took last.
 
     Args:
         segments: in the order in which they are read; each begins in the first lane.
@@ -148,7 +148,7 @@ def write(segments: Sequence[Segment], lanes: int) -> tuple[NDArray[np.uint64], 
 
 
 def bits_of(segments: Sequence[Segment]) -> int:
-    """Tells how many bits symbols take, or a few more, and in integers, so that it is the same on every machine."""
+    """Tell how many bits symbols take, or a few more, and in integers, so that it is the same on every machine."""
     total = 0
     for symbols, table in segments:
         counts = np.zeros(table.frequencies.size, np.int64)

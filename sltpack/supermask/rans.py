@@ -70,7 +70,7 @@ class Rans:
 
 
 def lane_count(symbols: int, bits: int) -> int:
-    """Chooses how many lanes are written.
+    """Choose how many lanes are written.
 
     Args:
         symbols: of all segments.
@@ -100,12 +100,12 @@ class BitString:
         return self.zeros > SPARSE and self.length >= BLOCK_BITS
 
     def presence(self) -> BitString:
-        """Gives the string that tells which of the whole blocks are not empty."""
+        """Return the string that tells which of the whole blocks are not empty."""
         return BitString(self.length // BLOCK_BITS, _chance(self.zeros, BLOCK_BITS, 0))
 
 
 def table_of(zeros: int, bits: int, *, sparse: bool) -> Table:
-    """Works out how often each value of a block comes.
+    """Work out how often each value of a block comes.
 
     Args:
         zeros: the share of zeros, in units of 2^-32, in 1..2^32 - 1.
@@ -134,7 +134,7 @@ def table_of(zeros: int, bits: int, *, sparse: bool) -> Table:
 
 
 def _chance(zeros: int, zero_count: int, one_count: int) -> int:
-    """Gives the probability of so many zeros and ones in units of 2^-32, rounded down after each, the zeros first."""
+    """Return the probability of so many zeros and ones in units of 2^-32, rounded down after each, the zeros first."""
     chance = 1 << SHARE_BITS
     for _ in range(zero_count):
         chance = chance * zeros >> SHARE_BITS
@@ -144,7 +144,7 @@ def _chance(zeros: int, zero_count: int, one_count: int) -> int:
 
 
 def split(string: BitString, blocks: Symbols) -> Iterator[Segment]:
-    """Splits a string of bits into segments, in the order in which they are read.
+    """Split a string of bits into segments, in the order in which they are read.
 
     Args:
         string: what is known of it.
@@ -165,7 +165,7 @@ def split(string: BitString, blocks: Symbols) -> Iterator[Segment]:
 
 
 def join(string: BitString, reader: Reader) -> Symbols:
-    """Reads what `split` gave back into a string of bits.
+    """Read what `split` gave back into a string of bits.
 
     Args:
         string: what is known of it.

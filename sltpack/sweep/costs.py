@@ -44,7 +44,7 @@ class Cost:
 
 
 def costs_of(where: str, runs: Sequence[Prepared], threads: int | None, timed: Callable[[], None]) -> list[Cost]:
-    """Works out what runs will take, from some steps of each different model and batch.
+    """Work out what runs will take, from some steps of each different model and batch.
 
     Runs count as alike that differ only in seeds, sparsity and freezing: of those the first one is timed.
 
@@ -79,7 +79,7 @@ def costs_of(where: str, runs: Sequence[Prepared], threads: int | None, timed: C
 
 
 def side_by_side(seconds: Sequence[float], jobs: int) -> float:
-    """Gives the seconds that runs take together when each begins as soon as one before it has ended.
+    """Return the seconds that runs take together when each begins as soon as one before it has ended.
 
     Args:
         seconds: of each, in their order.
@@ -98,7 +98,7 @@ def _timed(run: Prepared) -> Pace:
 
 
 def _kind(run: Prepared) -> tuple[object, ...]:
-    """Gives what the time of a step depends on."""
+    """Return what the time of a step depends on."""
     request = run.request
     searched = (request.method, request.threshold) if isinstance(request, SearchRequest) else ()
     return (
@@ -120,7 +120,7 @@ def _kind(run: Prepared) -> tuple[object, ...]:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Has torch work with so many threads, as a run will that shares the cores."""
+    """Have torch work with so many threads, as a run will that shares the cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

@@ -16,7 +16,7 @@ _REMEDY = "choose another folder for the sweep, or move that run's folder away"
 
 
 def result_of(prepared: Prepared, folder: Path) -> Result | None:
-    """Looks at what is in a point's folder.
+    """Look at what is in a point's folder.
 
     Args:
         prepared: the point's run.
@@ -44,7 +44,7 @@ def result_of(prepared: Prepared, folder: Path) -> Result | None:
 
 
 def progress_of(folder: Path) -> tuple[int, float | None]:
-    """Tells how far a run is, from the file that it writes as it goes on.
+    """Tell how far a run is, from the file that it writes as it goes on.
 
     Args:
         folder: of the run.
@@ -52,7 +52,7 @@ def progress_of(folder: Path) -> tuple[int, float | None]:
     Returns:
         Its whole epochs, and the best validation accuracy of them.
     """
-    if not is_begun(folder):  # somebody took the checkpoints away, and the run begins anew
+    if not is_begun(folder):  # somebody took the checkpoints away, and the run begins again
         return 0, None
     accuracies = read_accuracies(folder)
     return len(accuracies), max(accuracies, default=None)

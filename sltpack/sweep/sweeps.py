@@ -46,7 +46,7 @@ class Sweep:
 
 
 def sweep_of(where: str, points: Sequence[Point]) -> Sweep:
-    """Reads the data of all points, and tells those that can exist from those that cannot.
+    """Read the data of all points, and tell those that can exist from those that cannot.
 
     Args:
         where: the plan.
@@ -81,7 +81,7 @@ def sweep_of(where: str, points: Sequence[Point]) -> Sweep:
 
 
 def of_point(where: str, point: Point, error: SltpackError) -> SltpackError:
-    """Gives an error that names the point of a plan that it comes from.
+    """Return an error that names the point of a plan that it comes from.
 
     Args:
         where: the plan.
@@ -93,7 +93,7 @@ def of_point(where: str, point: Point, error: SltpackError) -> SltpackError:
 
 
 def finished(sweep: Sweep, folder: Path) -> dict[str, Result]:
-    """Looks for the runs that need not be made again.
+    """Look for the runs that need not be made again.
 
     Args:
         sweep: the sweep.
@@ -112,7 +112,7 @@ def finished(sweep: Sweep, folder: Path) -> dict[str, Result]:
 def carry_on(
     sweep: Sweep, folder: Path, done: Mapping[str, Result], executor: Executor, begun: Callable[[Task], None]
 ) -> Generator[tuple[Task, Result | str], None, None]:
-    """Makes the runs that are not finished.
+    """Make the runs that are not finished.
 
     Args:
         sweep: the sweep.

@@ -126,7 +126,7 @@ class Curve:
 
 
 def measure(experiment: Experiment, watch: Watcher | None = None) -> Curve:
-    """Adds variables until every target is reached often enough.
+    """Add variables until every target is reached often enough.
 
     Args:
         experiment: what to measure.
@@ -187,7 +187,7 @@ class _Trial:
         self._reached = False
 
     def reaches(self, count: int) -> bool:
-        """Tells whether the first so many variables reach every target; they are one more at every call."""
+        """Tell whether the first so many variables reach every target; they are one more at every call."""
         self._count += 1
         assert count == self._count
         if count == 0 or self._locked[count - 1] or (self._free[count - 1] and not self._reached):
@@ -199,7 +199,7 @@ class _Trial:
         return self._reached
 
     def free_among(self, count: int) -> int:
-        """Counts the free ones among the first so many variables."""
+        """Count the free ones among the first so many variables."""
         return int(self._free[:count].sum())
 
 
@@ -208,7 +208,7 @@ def _enough(experiment: Experiment, reached: int) -> bool:
 
 
 def _exact(probability: float) -> Fraction:
-    """Gives the decimal number that was written."""
+    """Return the decimal number that was written."""
     return Fraction(repr(float(probability)))
 
 

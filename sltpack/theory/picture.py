@@ -14,7 +14,7 @@ _NAMES: Mapping[float | None, str] = {None: "nothing frozen", 0.0: "all frozen p
 
 
 def draw(curves: Sequence[Curve]) -> str:
-    """Draws the needed number of variables over f, and over what the lemmas measure it by.
+    """Draw the needed number of variables over f, and over what the lemmas measure it by.
 
     Args:
         curves: measured with one delta; those that did not come to a needed n above 0 are left out. The left panel
@@ -58,7 +58,7 @@ def _over_scale(known: Sequence[Curve]) -> Panel:
 
 
 def _lines(curves: Sequence[Curve], x: Callable[[Curve], float], *, joined: bool) -> Iterator[Line]:
-    """Makes a line for each way to freeze; joined ones begin where nothing is frozen."""
+    """Make a line for each way to freeze; joined ones begin where nothing is frozen."""
     ways: dict[float | None, list[Curve]] = {}
     for curve in curves:
         ways.setdefault(_locked(curve), []).append(curve)
@@ -69,7 +69,7 @@ def _lines(curves: Sequence[Curve], x: Callable[[Curve], float], *, joined: bool
 
 
 def _locked(curve: Curve) -> float | None:
-    """Gives the share of the frozen variables that is locked; None where none is frozen."""
+    """Return the share of the frozen variables that is locked; None where none is frozen."""
     freeze = curve.experiment.freeze
     return round(curve.experiment.lock / freeze, 2) if freeze else None
 

@@ -55,11 +55,11 @@ class _Gaps:
         return len(self.starts)
 
     def hull(self) -> _Gaps:
-        """Gives the one stretch from the first gap's start to the last one's end."""
+        """Return the one stretch from the first gap's start to the last one's end."""
         return _Gaps(self.starts[:1], self.ends[-1:])
 
     def narrowed(self, sums: Integers, width: int) -> _Gaps:
-        """Gives what is left of the gaps when sums are added, some of which may lie beside them.
+        """Return what is left of the gaps when sums are added, some of which may lie beside them.
 
         Args:
             sums: in any order.
@@ -75,7 +75,7 @@ class _Gaps:
 
 
 def reaches_all(free: Integers, low: int, high: int, epsilon: int) -> bool:
-    """Tells whether every target of an interval has a subset sum within epsilon.
+    """Tell whether every target of an interval has a subset sum within epsilon.
 
     Args:
         free: the numbers, int64 [n], in units of 2**-32.
@@ -116,7 +116,7 @@ def reaches_all(free: Integers, low: int, high: int, epsilon: int) -> bool:
 
 
 def subset_sums(numbers: Integers) -> Integers:
-    """Gives the sums of all subsets.
+    """Return the sums of all subsets.
 
     Args:
         numbers: int64 [n].
@@ -131,7 +131,7 @@ def subset_sums(numbers: Integers) -> Integers:
 
 
 def _moves(free: Integers, target: int) -> tuple[int, Integers]:
-    """Chooses a subset whose sum is near a target.
+    """Choose a subset whose sum is near a target.
 
     Returns:
         Its sum, and for each number by how much the sum moves when that one is put in or taken out, the smallest first.
@@ -147,7 +147,7 @@ def _moves(free: Integers, target: int) -> tuple[int, Integers]:
 
 
 def _closed(gaps: _Gaps, small: Integers, large: Integers, width: int, most: int) -> bool | None:
-    """Tells whether moves close gaps.
+    """Tell whether moves close gaps.
 
     Args:
         gaps: open before any move.
@@ -179,14 +179,14 @@ def _closed(gaps: _Gaps, small: Integers, large: Integers, width: int, most: int
 
 
 def _distinct(sums: Integers) -> Integers:
-    """Sorts sums in place and leaves out repetitions; NumPy's own unique takes a hundred times as long."""
+    """Sort sums in place and leave out repetitions; NumPy's own unique takes a hundred times as long."""
     sums.sort()
     again = np.flatnonzero(sums[1:] == sums[:-1])
     return np.delete(sums, again) if len(again) else sums
 
 
 def _leading_back(shifts: Integers, gaps: _Gaps, base: Integers, moves: Integers) -> Integers:
-    """Leaves out the shifts that, with any of the base and of further moves, stay below or above all gaps."""
+    """Leave out the shifts that, with any of the base and of further moves, stay below or above all gaps."""
     least = base[0] + moves[moves < 0].sum()
     most = base[-1] + moves[moves > 0].sum()
     leading: NDArray[np.bool_] = (shifts + most > gaps.starts[0]) & (shifts + least < gaps.ends[-1])
@@ -194,7 +194,7 @@ def _leading_back(shifts: Integers, gaps: _Gaps, base: Integers, moves: Integers
 
 
 def _sums_within(gaps: _Gaps, base: Integers, shifts: Integers) -> tuple[Integers, int]:
-    """Gives the sums that fall into gaps, of as many shifts as fit one step.
+    """Return the sums that fall into gaps, of as many shifts as fit one step.
 
     Returns:
         The sums, among which there may be others between the gaps, and how many of the shifts were taken.
@@ -213,6 +213,6 @@ def _sums_within(gaps: _Gaps, base: Integers, shifts: Integers) -> tuple[Integer
 
 
 def _found(gaps: _Gaps, base: Integers, shifts: Integers) -> tuple[Integers, Integers]:
-    """Finds the shifted base's sums inside each gap: index of the first and number, both int64 [shifts, gaps]."""
+    """Find the shifted base's sums inside each gap: index of the first and number, both int64 [shifts, gaps]."""
     first = np.searchsorted(base, gaps.starts - shifts[:, None], side="right")
     return first, np.maximum(np.searchsorted(base, gaps.ends - shifts[:, None], side="left") - first, 0)

@@ -134,7 +134,8 @@ def test_a_place_that_cannot_be_written(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "replace", refuse)  # for file systems without links
     source, out = run[0] / BEST if command == "pack" else packed, tmp_path / "out"
     assert refusal(command, source, "-o", out, status=1) == (
         f"{out}: expected a place that can be written, found {os.strerror(code).lower()}; what was there before is "
@@ -270,7 +271,7 @@ def test_an_image_that_cannot_be_read(packed: Path, tmp_path: Path) -> None:
             ("--prune", 0.7, "--lock", 0.7),
             "the freezing ratio: expected pruning and locking ratios of at most 1 together, found 0.7 + 0.7; lower one of them",
         ),
-        (("--prune", -0.1), "the pruning ratio: expected a share in 0..1, found -0.1; choose another"),
+        (("--prune", -0.1), "--prune: expected a share in 0..1, found -0.1; choose another"),
         (("--width", 0), "Invalid value for '--width': 0.0 is not in the range 0<x<=1024."),
         (("--width", 2000), "Invalid value for '--width': 2000.0 is not in the range 0<x<=1024."),
         (

@@ -156,7 +156,7 @@ def test_unpack_in_torch_with_parts(packed: Path, tmp_path: Path) -> None:
     assert printed == (f"{path}: 20 tensors, {ticket.source.size:,} weights, weights_sha256 {ticket.weights_sha256}\n")
     state = torch.load(path, weights_only=True)
     for layer in ticket.source.layers:
-        source, frozen, bits = (state[f"{part}.{layer.parameter}"] for part in ("source", "freezing", "supermask"))
+        source, frozen, bits = (state[f".{part}.{layer.parameter}"] for part in ("source", "freezing", "supermask"))
         kept = (frozen == 1) | (bits == 1)
         assert torch.equal(torch.where(kept, source, 0.0), state[layer.parameter])
         assert frozen.dtype == torch.int8

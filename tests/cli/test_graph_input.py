@@ -21,9 +21,9 @@ TESTS = Path(__file__).parents[1]
 PLANETOID = runpy.run_path(str(TESTS / "planetoid_files.py"))
 write_planetoid, contents = PLANETOID["write"], PLANETOID["contents"]
 write_ogb = runpy.run_path(str(TESTS / "generated_graph.py"))["write"]
-WRITTEN_WRONG = "the data set is damaged; get it anew, or mend what wrote it"
-PLANETOID_ANEW = "get the eight files of https://github.com/kimiyoung/planetoid/raw/master/data/ anew"
-OGB_ANEW = "unpack https://snap.stanford.edu/ogb/data/nodeproppred/arxiv.zip anew"
+WRITTEN_WRONG = "the data set is damaged; get it again, or fix what wrote it"
+PLANETOID_ANEW = "get the eight files of https://github.com/kimiyoung/planetoid/raw/master/data/ again"
+OGB_ANEW = "unpack https://snap.stanford.edu/ogb/data/nodeproppred/arxiv.zip again"
 AS_DOCUMENTED = "write the file as docs/graphs.md says"
 COMMAND = (sys.executable, "-c", "from sltpack_cli.main import cli; cli()")
 

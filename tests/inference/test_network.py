@@ -80,7 +80,8 @@ def test_buffers_reach_the_model(small_source: Callable[..., Source]) -> None:
 
     own = {name: torch.rand_like(values) for name, values in buffers(models.build(source.model)).items()}
     own["norm.running_mean"] = mean
-    found = Checkpoint(source, 100, torch.rand(source.searched), 0.0, own, {}, {})
+    scores = torch.rand(source.searched)
+    found = Checkpoint(source, scores, {"kept": scores < 0.5}, own, {}, {})
     state = sltpack.build(found.ticket()).state_dict()
     assert all(torch.equal(state[name], values) for name, values in own.items())
     missing = {name: values for name, values in own.items() if name != "norm.running_var"}
@@ -156,7 +157,7 @@ def test_a_model_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert refused.exit_code == 2
     assert refused.stderr == (
         "Error: own.slt: model own_model:net: expected scores of shape (B, 10) from images of shape (B, 1, 8, 8), found "
-        "ZeroDivisionError: division by zero; mend the model\n"
+        "ZeroDivisionError: division by zero; fix the model\n"
     )
 
 

@@ -82,19 +82,19 @@ def test_no_memory_is_taken_for_shapes() -> None:
             "no_such_package:build",
             "no_such_package:build",
             "--model no_such_package:build: expected package.module:function that can be imported, found "
-            "ModuleNotFoundError: No module named 'no_such_package'; install the package, run from its folder or mend it",
+            "ModuleNotFoundError: No module named 'no_such_package'; install the package, run from its folder or fix it",
         ),
         (
             "..:x",
             "..:x",
             "--model ..:x: expected package.module:function that can be imported, found TypeError: the 'package' argument "
-            "is required to perform a relative import for '..'; install the package, run from its folder or mend it",
+            "is required to perform a relative import for '..'; install the package, run from its folder or fix it",
         ),
         (
             "math:no_such_name",
             "math:no_such_name",
             "--model math:no_such_name: expected package.module:function that can be imported, found AttributeError: "
-            "module 'math' has no attribute 'no_such_name'; install the package, run from its folder or mend it",
+            "module 'math' has no attribute 'no_such_name'; install the package, run from its folder or fix it",
         ),
         (
             "math:pi",
@@ -105,7 +105,7 @@ def test_no_memory_is_taken_for_shapes() -> None:
             "math:sqrt",
             "math:sqrt",
             "m.slt: model math:sqrt: expected a builder that takes width, classes and input_shape, found TypeError: "
-            "math.sqrt() takes no keyword arguments; mend the builder or choose another input shape or width",
+            "math.sqrt() takes no keyword arguments; fix the builder or choose another input shape or width",
         ),
     ],
 )
@@ -194,7 +194,7 @@ def test_code_that_fails_as_it_is_imported(
         models.build(models.spec("broken_model:build", 1.0, 10, (3, 8, 8)), "broken_model:build")
     assert str(caught.value) == (
         f"--model broken_model:build: expected package.module:function that can be imported, found {found}; install the "
-        "package, run from its folder or mend it"
+        "package, run from its folder or fix it"
     )
 
 
@@ -213,12 +213,12 @@ def test_the_working_folder_comes_last(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (
             "builtins:dict",
-            "m.slt: model builtins:dict: expected a builder that returns a torch.nn.Module, found dict; mend the builder",
+            "m.slt: model builtins:dict: expected a builder that returns a torch.nn.Module, found dict; fix the builder",
         ),
         (
             "sys:exit",
             "m.slt: model sys:exit: expected a builder that takes width, classes and input_shape, found TypeError: "
-            "sys.exit() takes no keyword arguments; mend the builder or choose another input shape or width",
+            "sys.exit() takes no keyword arguments; fix the builder or choose another input shape or width",
         ),
     ],
 )
@@ -259,7 +259,7 @@ def test_models_that_do_not_run(run: Callable[[torch.Tensor], object], found: st
     with pytest.raises(RequestError) as caught:
         models.try_out(Given(run), models.spec("own:net", 1.0, 3, (1, 6, 8)), "m.slt")
     assert str(caught.value) == (
-        f"m.slt: model own:net: expected scores of shape (B, 3) from images of shape (B, 1, 6, 8), found {found}; mend the "
+        f"m.slt: model own:net: expected scores of shape (B, 3) from images of shape (B, 1, 6, 8), found {found}; fix the "
         "model"
     )
 

@@ -433,7 +433,7 @@ def test_a_run_of_an_older_version_is_told_as_such(
         search(small_source(), few_digits, SETTINGS, tmp_path, device=CPU, resume=True)
     assert str(caught.value) == (
         f"{tmp_path / LAST}: expected a run of this version of sltpack, found one of an older version, which knew no "
-        "batch_size; its ckpt.pt can be packed or run; begin anew in another folder"
+        "batch_size; its ckpt.pt can be packed or run; begin again in another folder"
     )
 
 
@@ -530,7 +530,7 @@ def test_builders_that_give_no_usable_model(
     with pytest.raises(RequestError) as caught:
         sltpack.search(f"{name}:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
     assert str(caught.value) == (
-        f"model {name}:build: expected a builder that makes the same finite model each time, found {found}; mend the builder"
+        f"model {name}:build: expected a builder that makes the same finite model each time, found {found}; fix the builder"
     )
     assert not (tmp_path / "run").exists()
 

@@ -37,7 +37,7 @@ def test_the_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:
     ("change", "message"),
     [
         ({"warmup": 1}, "warmup: expected a number of epochs below `epochs`, found 1; choose another"),
-        ({"method": "luck"}, "method: expected edge-popup or random, found luck; choose another"),
+        ({"method": "luck"}, "method: expected edge-popup, gem-miner or random, found luck; choose another"),
         ({"threshold": "none"}, "threshold: expected global or layer, found none; choose another"),
         ({"score_seed": -1}, "score_seed: expected an integer in 0..2^64 - 1, found -1; choose another"),
         ({"order_seed": 2**64}, f"order_seed: expected an integer in 0..2^64 - 1, found {2**64}; choose another"),

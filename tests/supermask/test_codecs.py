@@ -1,6 +1,6 @@
 """One battery that every codec passes: whatever the bits, what was written is read back, and nothing else is read.
 
-The golden payloads in tests/golden are never made anew: files out there have to be read for ever. What a codec writes
+The golden payloads in tests/golden are never made again: files out there have to be read for ever. What a codec writes
 today may change, and is pinned apart from them.
 """
 
@@ -432,7 +432,7 @@ def golden_layers(codec: str) -> list[Bools]:
 def test_golden_payloads_are_read(codec: str, sha256: str) -> None:
     supermask, layers = taken(golden_layers(codec))
     path = GOLDEN / f"supermask.{codec}"
-    assert path.is_file(), "a missing golden file is a fault, never made anew"
+    assert path.is_file(), "a missing golden file is a fault, never made again"
     data = path.read_bytes()
     assert hashlib.sha256(data).hexdigest() == sha256
     assert codecs.decode(codec, data, layers, "golden") == supermask

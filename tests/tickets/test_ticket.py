@@ -313,7 +313,8 @@ def test_tickets_of_the_package_are_loaded_by_name(tmp_path: Path, monkeypatch: 
     assert bundled.names() == ("tiny-one", "tiny-two")
     assert load("tiny-one").about["name"] == "tiny-one"
     save(replace(TICKET, about={"name": "here"}), here / "tiny-one")
-    assert load("tiny-one").about["name"] == "here"  # a file of that name comes first
+    assert load("tiny-one").about["name"] == "tiny-one"  # a file of that name is ./tiny-one
+    assert load("./tiny-one").about["name"] == "here"
     with pytest.raises(RequestError) as error:
         load("./tiny-two")
     assert str(error.value) == "tiny-two: expected a .slt file, found no such file or directory; check the name"
@@ -344,7 +345,7 @@ def test_a_sparsity_out_of_reach(sparsity: float) -> None:
     with pytest.raises(RequestError) as error:
         searched_kept(source_of(0.3, 0.5), sparsity)
     assert str(error.value) == (
-        "--sparsity: expected 0.3..0.5, which these pruning and locking ratios can reach, "
+        "sparsity: expected 0.3..0.5, which these pruning and locking ratios can reach, "
         f"found {sparsity:g}; choose another sparsity, or freeze fewer weights"
     )
 

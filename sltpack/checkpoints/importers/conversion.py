@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import RequestError
-from ...format.records import COATS, NO_INIT, SIGN, STORED, Layer, ModelSpec, Ratios, Seeds, Source
+from ...format.records import COATS, NO_INIT, SIGN, STORED, UNNAMED, Layer, ModelSpec, Ratios, Seeds, Source
 from ...tickets.ticket import Ticket
 from .foreign import Array, Choices, Foreign, Importer, Masked
 
-UNNAMED = "unnamed"
-"""The model of a ticket whose network no file names; `infer` needs to be given it."""
 Values = Literal["f32", "f16"]
 _TASK = re.compile(r"\.(?P<part>scores|bns)\.(?P<task>\d{1,6})(\.|$)")
 """Parts of a file of several tasks that belong to one of them: scores, and each task's own normalisation."""
@@ -42,9 +40,11 @@ class Imported:
         """What was found, in a sentence: how much is kept and removed, and what the file holds."""
         kept = self.ticket.source.kept / self.ticket.source.size
         held = {"signs stored": "signs and one step a layer are stored", "values stored": "kept values are stored"}
-        counters = f"; left out: {len(self.left_out)} tensors, such as {self.left_out[0]}" if self.left_out else ""
+        left = len(self.left_out)
+        counters = f"; left out: {left} tensor{'s' * (left > 1)}, such as {self.left_out[0]}" if left else ""
         stored = held.get(self.ticket.origin, self.ticket.origin)
-        buffers = f"; {len(self.ticket.buffers)} buffers" if self.ticket.buffers else ""
+        count = len(self.ticket.buffers)
+        buffers = f"; {count} buffer{'s' * (count > 1)}" if count else ""
         return f"{self.kind}: {100 * kept:.1f} % kept, {100 * (1 - kept):.1f} % removed; {stored}{buffers}{counters}"
 
 

@@ -14,6 +14,8 @@ from ...errors import FormatError, RequestError
 
 Array = NDArray[Any]
 
+AUTO = "auto"
+"""The kind whose names a file has."""
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Where codes keep the state dict, in a dictionary with an optimizer and other things around it."""
 _PREFIXES = ("module.", "_orig_mod.")

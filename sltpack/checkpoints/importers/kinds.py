@@ -6,13 +6,10 @@ from collections.abc import Mapping
 
 from ...errors import FormatError, RequestError, closest
 from . import biprop, frozen, hidden_networks, multicoated, supsup
-from .foreign import Foreign, Importer
+from .foreign import AUTO, Foreign, Importer
 from .gem_miner import GemMiner
 from .plain_masks import MaskFile, TorchPrune
 from .signed_scores import SignedScores
-
-AUTO = "auto"
-"""The kind whose names a file has."""
 
 KINDS: Mapping[str, Importer] = {
     "frozen": frozen,

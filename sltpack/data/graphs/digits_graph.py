@@ -32,7 +32,7 @@ def reader(name: str) -> Reader:
 
 
 def load() -> DataSet:
-    """Makes the graph: two images are joined where one of them is among the `NEAREST` nearest of the other.
+    """Make the graph: two images are joined where one of them is among the `NEAREST` nearest of the other.
 
     The nodes are the 1437 training images of the digits in their order, then the 360 test images. The first `TRAIN`
     train, the next `VALIDATION` validate, the test images test; the other training images are in no part.
@@ -56,7 +56,7 @@ def load() -> DataSet:
 
 
 def find_nearest(pixels: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-    """Finds the images nearest to each image, by the sum of the squared differences of their pixels.
+    """Find the images nearest to each image, by the sum of the squared differences of their pixels.
 
     Distances are whole numbers, and of two images equally far away the one that comes first is nearer, so that every
     machine finds the same.

@@ -21,7 +21,7 @@ from ..sources import GRAPH_INPUT
 LARGEST = 1e12
 """The size of a feature: squares of what a network makes of features are summed over the nodes, in float32, which ends
 at 3e38. Where such a sum overflows, all scores are 0 or no numbers."""
-_REMEDY = "the data set is damaged; get it anew, or mend what wrote it"
+_REMEDY = "the data set is damaged; get it again, or fix what wrote it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Graph:
         return len(self.labels)
 
     def to(self, device: torch.device) -> Graph:
-        """Puts the graph on a device, once for all of its parts."""
+        """Put the graph on a device, once for all of its parts."""
         if device == self.labels.device:
             return self
         moved = self._moved.get(device)
@@ -97,11 +97,11 @@ class LabelledNodes:
         return (self.features,)
 
     def take(self, index: torch.Tensor | slice) -> LabelledNodes:
-        """Gives some of the nodes, by index or slice."""
+        """Return some of the nodes, by index or slice."""
         return replace(self, index=self.index[index])
 
     def to(self, device: torch.device) -> LabelledNodes:
-        """Puts the nodes and their graph on a device; other parts of the graph share it."""
+        """Put the nodes and their graph on a device; other parts of the graph share it."""
         return LabelledNodes(self.graph.to(device), self.index.to(device))
 
     @property
@@ -115,7 +115,7 @@ class LabelledNodes:
         return self
 
     def sha256(self) -> str:
-        """Tells these nodes, their labels and their graph from others.
+        """Tell these nodes, their labels and their graph from others.
 
         Returns:
             The SHA-256 of the features' shape, the features, where each node's neighbours begin, the neighbours, these
@@ -130,17 +130,17 @@ class LabelledNodes:
         return digest.hexdigest()
 
     def files(self) -> Sequence[str]:
-        """Gives none: nodes come from no files of their own."""
+        """Return none: nodes come from no files of their own."""
         return ()
 
     def batches(self, size: int) -> Iterator[tuple[Nodes, torch.Tensor]]:
-        """Gives the whole graph once with all of the nodes, whatever the size: one pass of a network has them all."""
+        """Return the whole graph once with all of the nodes, whatever the size: one pass of a network has them all."""
         yield self._batch(self.index)
 
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
     ) -> Iterator[tuple[Nodes, torch.Tensor]]:
-        """Gives the whole graph for each whole `size` in an order, with those nodes wanted.
+        """Return the whole graph for each whole `size` in an order, with those nodes wanted.
 
         Args:
             order: places among these nodes, int64.
@@ -160,19 +160,19 @@ class LabelledNodes:
 
 
 def nodes_of(part: Labelled) -> torch.Tensor:
-    """Gives which nodes of its graph a part has, int64 [k]."""
+    """Return which nodes of its graph a part has, int64 [k]."""
     assert isinstance(part, LabelledNodes)
     return part.index
 
 
 def whole_graph(part: Labelled) -> LabelledNodes:
-    """Gives all nodes of a part's graph, in order; those in no part have any label."""
+    """Return all nodes of a part's graph, in order; those in no part have any label."""
     assert isinstance(part, LabelledNodes)
     return LabelledNodes(part.graph, torch.arange(len(part.graph)))
 
 
 def connect(edges: NDArray[np.int64], count: int, where: object) -> Neighbours:
-    """Makes an undirected graph of edges: each pair of nodes at most once, no node next to itself.
+    """Make an undirected graph of edges: each pair of nodes at most once, no node next to itself.
 
     Args:
         edges: pairs of nodes in any direction and order, int64 [2, m].
@@ -210,7 +210,7 @@ def make_graph(
     classes: tuple[str, ...],
     where: object,
 ) -> Graph:
-    """Puts a graph together.
+    """Put a graph together.
 
     Args:
         features: float32 [n, F].

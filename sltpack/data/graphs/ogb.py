@@ -56,7 +56,7 @@ LINE_LIMIT = 1 << 16
 """Characters of a line; those of the features have about 1200."""
 KEPT = "sltpack-1.safetensors"
 """What the parsed numbers are kept in, with the version of its layout."""
-_ANEW = f"unpack {ARCHIVE.url} anew"
+_ANEW = f"unpack {ARCHIVE.url} again"
 _FOLDERS = ("arxiv", "ogbn_arxiv")
 """As the archive has it, and as OGB's package names it."""
 
@@ -67,7 +67,7 @@ def reader(name: str) -> Reader:
 
 
 def load(data_dir: Path | None) -> DataSet:
-    """Reads ogbn-arxiv, or any graph with at most 40 classes in the same layout.
+    """Read ogbn-arxiv, or any graph with at most 40 classes in the same layout.
 
     Args:
         data_dir: the folder `arxiv` that the archive unpacks to, or the one that holds it; without it, the user's cache
@@ -111,7 +111,7 @@ def _sha256(path: Path) -> str:
 
 
 def _kept(path: Path, sums: dict[str, str]) -> dict[str, NDArray[Any]] | None:
-    """Gives what was kept of the same files, if anything was; whatever else stands there is passed over."""
+    """Return what was kept of the same files, if anything was; whatever else stands there is passed over."""
     try:
         open_plain(path).close()
         with safe_open(path, framework="np") as stored:
@@ -119,11 +119,12 @@ def _kept(path: Path, sums: dict[str, str]) -> dict[str, NDArray[Any]] | None:
             tables = {name: stored.get_tensor(name) for name in FILES}
     except (OSError, SafetensorError, TypeError, AttributeError):  # the last two of types that NumPy has not
         return None
-    return tables if seal == _sealed(sums, tables) and _fits(tables) else None
+    # First whether they fit: of other types, such as bfloat16, NumPy may not give the bytes.
+    return tables if _fits(tables) and seal == _sealed(sums, tables) else None
 
 
 def _sealed(sums: dict[str, str], tables: dict[str, NDArray[Any]]) -> str:
-    """Gives the sums of the files and that of the numbers parsed from them, which a damaged disk may have changed."""
+    """Return the sums of the files and that of the numbers parsed from them, which a damaged disk may have changed."""
     digest = hashlib.sha256()
     for name in FILES:
         values = tables[name]
@@ -157,7 +158,7 @@ def _parse(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def _table(path: Path, kind: type[np.generic]) -> NDArray[Any]:
-    """Parses a table of numbers, [rows, columns]."""
+    """Parse a table of numbers, [rows, columns]."""
     try:
         with (
             open_plain(path) as packed,
@@ -179,7 +180,7 @@ def _table(path: Path, kind: type[np.generic]) -> NDArray[Any]:
 
 
 def _lines(path: Path, stream: TextIO) -> Iterator[str]:
-    """Gives the lines of a file, which may unpack to a thousand times its size."""
+    """Return the lines of a file, which may unpack to a thousand times its size."""
     left = TEXT_LIMIT
     while line := stream.readline(LINE_LIMIT):
         left -= len(line)

@@ -37,7 +37,7 @@ def reader(name: str) -> Reader:
 
 
 def load(path: Path) -> DataSet:
-    """Reads a graph.
+    """Read a graph.
 
     Args:
         path: a safetensors file with the tensors `edge_index` (pairs of nodes, in any direction), `x` (features), `y`
@@ -70,7 +70,7 @@ def load(path: Path) -> DataSet:
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str | None]:
-    """Gives the tensors, each of a type and with as many dimensions as it may have, and the names of the classes."""
+    """Return the tensors, each of a type and with as many dimensions as it may have, and the names of the classes."""
     try:
         open_plain(path).close()
         with safe_open(path, framework="pt") as stored:

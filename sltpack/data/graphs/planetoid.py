@@ -27,7 +27,7 @@ from ..storage.sparse_matrices import MATRIX_LIMIT
 from .graph import connect, make_graph, make_parts
 
 URL = "https://github.com/kimiyoung/planetoid/raw/master/data/"
-_ANEW = f"get the eight files of {URL} anew"
+_ANEW = f"get the eight files of {URL} again"
 VALIDATION = 500
 """Nodes that validate in the public split: those after the ones that train (Kipf & Welling 2017)."""
 _INDEX_LIMIT = 1 << 20
@@ -51,7 +51,7 @@ class Family:
     classes: tuple[str, ...]
 
     def file(self, part: str) -> str:
-        """Gives the name of a file by its last part, such as "allx"."""
+        """Return the name of a file by its last part, such as "allx"."""
         return f"ind.{self.name}.{part}"
 
 
@@ -123,7 +123,7 @@ def reader(name: str) -> Reader:
 
 
 def load(family: Family, data_dir: Path | None) -> DataSet:
-    """Reads a data set.
+    """Read a data set.
 
     The nodes that train are the first (140, 120 and 60 in the three sets), the next 500 validate, and the test nodes
     are those of the list. CiteSeer has 15 nodes without neighbours that no file describes: their features are zeros,
@@ -194,7 +194,7 @@ def _read(family: Family, folder: Path) -> DataSet:
 
 
 def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
-    """Reads the neighbours of each node, and gives the edges, int64 [2, m], and how many nodes there are."""
+    """Read the neighbours of each node, and return the edges, int64 [2, m], and how many nodes there are."""
     graph = unpickling.load(path, _ANEW)
     if not graph:
         raise _unfit(path, "at least one node", "none")
@@ -211,7 +211,7 @@ def _edges(path: Path) -> tuple[NDArray[np.int64], int]:
 
 
 def _test_nodes(path: Path, rows: int, first: int, count: int) -> NDArray[np.int64]:
-    """Reads which node each row of tx is."""
+    """Read which node each row of tx is."""
     try:
         with open_plain(path) as stream:
             words = stream.read(_INDEX_LIMIT).split()
@@ -230,7 +230,7 @@ def _test_nodes(path: Path, rows: int, first: int, count: int) -> NDArray[np.int
 
 
 def _labels(path: Path, rows: NDArray[Any]) -> NDArray[np.int64]:
-    """Reads labels that are written as rows with a single 1."""
+    """Read labels that are written as rows with a single 1."""
     proper = ((rows == 0) | (rows == 1)).all(1) & (np.count_nonzero(rows, axis=1) == 1)
     if not proper.all():
         number = int(proper.argmin())

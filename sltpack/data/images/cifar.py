@@ -107,7 +107,7 @@ def reader(name: str) -> Reader:
 
 
 def load(family: Family, data_dir: Path | None) -> DataSet:
-    """Reads a data set.
+    """Read a data set.
 
     Args:
         family: `CIFAR10` or `CIFAR100`.
@@ -242,5 +242,5 @@ def _unreadable(family: Family, path: Path, error: OSError) -> DataError:
 
 
 def _incomplete(family: Family, path: Path, expected: str, found: str) -> DataError:
-    remedy = f"the data set is incomplete; remove it and unpack {family.archive.url} anew"
+    remedy = f"the data set is incomplete; remove it and unpack {family.archive.url} again"
     return DataError(path, expected=expected, found=found, remedy=remedy)

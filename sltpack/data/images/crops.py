@@ -28,7 +28,7 @@ Box = tuple[float, float, float, float]
 
 
 def random_box(width: int, height: int, random: np.random.Generator) -> Box:
-    """Draws a training crop: its area uniformly, the logarithm of its aspect uniformly, then its place.
+    """Draw a training crop: its area uniformly, the logarithm of its aspect uniformly, then its place.
 
     Where none of ten fits, it is the largest part in the middle of an aspect within the limits. The same as
     `RandomResizedCrop` of torchvision.
@@ -55,7 +55,7 @@ def random_box(width: int, height: int, random: np.random.Generator) -> Box:
 
 
 def middle_box(width: int, height: int, side: int) -> Box:
-    """Gives the evaluation crop: the square in the middle of a picture whose shorter side is scaled to 256/224 of it.
+    """Return the evaluation crop: the square in the middle of a picture whose shorter side is scaled to 256/224 of it.
 
     Args:
         width: of the picture.
@@ -71,7 +71,7 @@ def middle_box(width: int, height: int, side: int) -> Box:
 
 
 def cut(picture: Image.Image, box: Box, side: int, notes: Notes | None = None, file: object = "") -> NDArray[np.uint8]:
-    """Cuts a crop out of a picture and scales it to a square, bilinearly and antialiased.
+    """Cut a crop out of a picture and scales it to a square, bilinearly and antialiased.
 
     A JPEG far larger than needed is decoded at a half, a quarter or an eighth of its size.
 

@@ -29,7 +29,7 @@ def reader(name: str) -> Reader:
 
 
 def load() -> DataSet:
-    """Reads the digits.
+    """Read the digits.
 
     Returns:
         1437 training and 360 test images, each [8, 8, 1].
@@ -38,7 +38,7 @@ def load() -> DataSet:
 
 
 def read() -> tuple[Images, Images]:
-    """Reads the training and the test images, as `load` does."""
+    """Read the training and the test images, as `load` does."""
     with resources.files(__package__).joinpath("digits.npz").open("rb") as stream:
         stored = np.load(stream, allow_pickle=False)
         train, test = (_images(stored[f"{part}_images"], stored[f"{part}_labels"]) for part in ("train", "test"))

@@ -74,16 +74,16 @@ class ImageFiles:
         return 3, self.side, self.side
 
     def path(self, index: int) -> Path:
-        """Gives the file of an image."""
+        """Return the file of an image."""
         return self.folder / self.classes[int(self.labels[index])] / os.fsdecode(self.names[index])
 
     def take(self, index: torch.Tensor | slice) -> ImageFiles:
-        """Gives some of the images, by index or slice."""
+        """Return some of the images, by index or slice."""
         kept = index if isinstance(index, slice) else index.cpu().numpy()
         return replace(self, names=self.names[kept], sizes=self.sizes[kept], labels=self.labels[kept])
 
     def to(self, device: torch.device) -> ImageFiles:
-        """Has batches put on a device."""
+        """Have batches put on a device."""
         return replace(self, device=device)
 
     def fed(self, given: ImageInput | GraphInput) -> ImageFiles:
@@ -92,7 +92,7 @@ class ImageFiles:
         return replace(self, input=given)
 
     def sha256(self) -> str:
-        """Tells these images from others: the SHA-256 of the names of classes and files, their sizes and labels.
+        """Tell these images from others: the SHA-256 of the names of classes and files, their sizes and labels.
 
         Names end with a zero byte, each of the two lists with another; sizes and labels are little-endian int64. What
         is in the files is not looked at: ImageNet has 140 GB, which take longer to read than its search to begin.
@@ -105,7 +105,7 @@ class ImageFiles:
         return digest.hexdigest()
 
     def files(self) -> Sequence[str]:
-        """Gives the names of the files, within the folder that holds the parts."""
+        """Return the names of the files, within the folder that holds the parts."""
         of_classes = [f"{self.folder.name}/{name}" for name in self.classes]
         labelled = zip(self.labels.tolist(), self.names.tolist(), strict=True)
         return [f"{of_classes[label]}/{os.fsdecode(name)}" for label, name in labelled]
@@ -117,7 +117,7 @@ class ImageFiles:
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
     ) -> Iterator[Batch]:
-        """Gives parts of images by chance, some of them mirrored, as `Labelled` says."""
+        """Return parts of images by chance, some of them mirrored, as `Labelled` says."""
         return _Pass(self, order, size, share, tuple(chance)).run(len(order) // size)
 
 
@@ -174,7 +174,7 @@ def load(path: Path, image_size: int | None, workers: int, limits: Memory = MEMO
 
 
 def training_pixels(path: Path, side: int, random: np.random.Generator, limits: Memory = MEMORY) -> NDArray[np.uint8]:
-    """Reads any part of a picture, mirrored or not, as a coin falls.
+    """Read any part of a picture, mirrored or not, as a coin falls.
 
     Args:
         path: the file.
@@ -204,7 +204,7 @@ class _Pass:
     chance: tuple[int, ...] | None = None
 
     def run(self, count: int) -> Iterator[Batch]:
-        """Gives the first `count` batches."""
+        """Return the first `count` batches."""
         device = self.images.device
         pinned = device.type == "cuda"
         normalise = Normaliser(self.images.input, device)
@@ -215,7 +215,7 @@ class _Pass:
             yield normalise(moved), labels.to(device, non_blocking=True)
 
     def pixels(self, number: int) -> torch.Tensor:
-        """Reads a batch, uint8 [B, side, side, 3]."""
+        """Read a batch, uint8 [B, side, side, 3]."""
         places = self._places(number)
         pixels = np.empty((len(places), self.images.side, self.images.side, 3), np.uint8)
         for row, place in enumerate(places.tolist()):
@@ -229,7 +229,7 @@ class _Pass:
         return torch.from_numpy(pixels)
 
     def _places(self, number: int) -> NDArray[np.int64]:
-        """Gives the places in the order that this process's share of a batch has."""
+        """Return the places in the order that this process's share of a batch has."""
         start = number * self.size
         return np.arange(start, min(start + self.size, len(self.order)))[self.share.of(self.size)]
 

@@ -50,14 +50,14 @@ class Images:
         return channels, height, width
 
     def take(self, index: torch.Tensor | slice) -> Images:
-        """Gives some of the images, by index or slice."""
+        """Return some of the images, by index or slice."""
         some = replace(self, pixels=self.pixels[index], labels=self.labels[index])
         if self.names is None:
             return some
         return replace(some, names=self.names[index if isinstance(index, slice) else index.cpu().numpy()])
 
     def to(self, device: torch.device) -> Images:
-        """Puts all of the images on a device."""
+        """Put all of the images on a device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def fed(self, given: ImageInput | GraphInput) -> Images:
@@ -66,21 +66,21 @@ class Images:
         return replace(self, input=given)
 
     def sha256(self) -> str:
-        """Tells these images and labels from others: the SHA-256 of their bytes."""
+        """Tell these images and labels from others: the SHA-256 of their bytes."""
         digest = hashlib.sha256(self.pixels.cpu().contiguous().numpy().data)
         digest.update(self.labels.cpu().contiguous().numpy().data)
         return digest.hexdigest()
 
     def files(self) -> Sequence[str]:
-        """Gives the files that they come from, within the data set's folder, where there are any."""
+        """Return the files that they come from, within the data set's folder, where there are any."""
         return () if self.names is None else list(map(str, self.names))
 
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Makes network input of pixels, as `Normaliser` does: uint8 [B, H, W, C] to float32 [B, C, H, W]."""
+        """Make network input of pixels, as `Normaliser` does: uint8 [B, H, W, C] to float32 [B, C, H, W]."""
         return Normaliser(self.input, pixels.device)(pixels)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Gives the images as they are, in order, `size` at a time."""
+        """Return the images as they are, in order, `size` at a time."""
         normalise = Normaliser(self.input, self.pixels.device)
         for start in range(0, len(self), size):
             yield normalise(self.pixels[start : start + size]), self.labels[start : start + size]
@@ -88,7 +88,7 @@ class Images:
     def training_batches(
         self, order: NDArray[np.int64], size: int, chance: Sequence[int], share: Share = WHOLE
     ) -> Iterator[Batch]:
-        """Gives cropped and mirrored images, as `Labelled` says; nothing in between waits for the device."""
+        """Return cropped and mirrored images, as `Labelled` says; nothing in between waits for the device."""
         device = self.pixels.device
         shifts = draw_shifts(len(order), self.shape, self.flips, np.random.default_rng(chance)).to(device)
         index = torch.from_numpy(order).to(device)
@@ -127,7 +127,7 @@ class Normaliser:
 
 
 def draw_shifts(count: int, shape: tuple[int, int, int], flips: bool, random: np.random.Generator) -> torch.Tensor:
-    """Draws how images are to be cropped and mirrored.
+    """Draw how images are to be cropped and mirrored.
 
     Args:
         count: of images.

@@ -21,7 +21,7 @@ T = TypeVar("T")
 def in_workers(
     make: Callable[[int], torch.Tensor], count: int, workers: int, pinned: bool = False
 ) -> Iterator[torch.Tensor]:
-    """Makes tensors in worker processes, each of one thread, up to two ahead for each process.
+    """Make tensors in worker processes, each of one thread, up to two ahead for each process.
 
     Args:
         make: makes a tensor on the CPU of its number; it is copied to the processes. Its `SltpackError` is raised here.
@@ -40,7 +40,7 @@ def in_workers(
     if not processes:
         yield from map(make, range(count))
         return
-    # The processes end with the pass: to start them anew takes milliseconds, and a pass over photographs takes minutes.
+    # The processes end with the pass: starting them takes milliseconds, and a pass over photographs takes minutes.
     iterator = _guarded(lambda: _started(make, count, processes, pinned))
     try:
         for _ in range(count):
@@ -103,7 +103,7 @@ def _with_signals_kept(loader: DataLoader[Any]) -> Any:
 
 
 def _guarded(step: Callable[[], T]) -> T:
-    """Takes a step of torch's, which tells by these errors that a worker or the memory between them is lost."""
+    """Take a step of torch's, which tells by these errors that a worker or the memory between them is lost."""
     try:
         return step()
     except (RuntimeError, OSError, EOFError) as error:

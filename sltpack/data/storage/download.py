@@ -72,7 +72,7 @@ def cache_folder() -> Path:
 
 
 def fetch(archive: Archive, folder: Path, name: str, members: tuple[str, ...]) -> None:
-    """Downloads an archive and unpacks the wanted files of it; a failure leaves nothing behind.
+    """Download an archive and unpacks the wanted files of it; a failure leaves nothing behind.
 
     Args:
         archive: the archive.
@@ -92,7 +92,7 @@ def fetch(archive: Archive, folder: Path, name: str, members: tuple[str, ...]) -
 
 
 def fetch_files(files: Files, folder: Path, name: str) -> None:
-    """Downloads files into a folder; a failure leaves nothing behind.
+    """Download files into a folder; a failure leaves nothing behind.
 
     Args:
         files: the files.
@@ -112,7 +112,7 @@ def fetch_files(files: Files, folder: Path, name: str) -> None:
 
 @contextmanager
 def _making(folder: Path, name: str) -> Iterator[Path]:
-    """Gives an empty folder of another name, which gets its own where no error comes."""
+    """Return an empty folder of another name, which gets its own where no error comes."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as temporary:
@@ -206,7 +206,7 @@ def _failed(url: str, expected: str, found: str) -> DataError:
 
 
 def _reason(error: BaseException) -> str:
-    """Gives the first cause of a failed request, which the layers above wrap in their addresses and names."""
+    """Return the first cause of a failed request, which the layers above wrap in their addresses and names."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
@@ -214,7 +214,7 @@ def _reason(error: BaseException) -> str:
 
 @dataclass
 class _PoochProgress:
-    """A bar in the form that pooch asks for: it counts whole chunks, and at the end starts anew to fill the bar."""
+    """A bar in the form that pooch asks for: it counts whole chunks, and at the end starts again to fill the bar."""
 
     bar: Bar
     done: int = 0
@@ -227,4 +227,4 @@ class _PoochProgress:
         self.bar.restart(self.done)
 
     def close(self) -> None:
-        """Does nothing: the bar belongs to its context."""
+        """Do nothing: the bar belongs to its context."""

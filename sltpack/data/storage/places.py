@@ -10,7 +10,7 @@ from ...errors import DataError, reason
 
 
 def find_folder(base: Path, places: Collection[str], files: Collection[str]) -> Path | None:
-    """Finds the folder with a data set's files.
+    """Find the folder with a data set's files.
 
     Args:
         base: what the places are within.
@@ -31,7 +31,7 @@ def find_folder(base: Path, places: Collection[str], files: Collection[str]) -> 
 
 
 def unfound(base: Path, places: Collection[str], file: str, remedy: str) -> DataError:
-    """Says that no folder has a data set's files.
+    """Say that no folder has a data set's files.
 
     Args:
         base: as it was looked through, together with the places within it.
@@ -49,7 +49,7 @@ def unfound(base: Path, places: Collection[str], file: str, remedy: str) -> Data
 
 
 def unreadable(path: Path, error: OSError, remedy: str) -> DataError:
-    """Says that a file could not be opened or read.
+    """Say that a file could not be opened or read.
 
     Args:
         path: the file.
@@ -77,7 +77,7 @@ def _stands(path: Path) -> bool:
 
 
 def _instead(path: Path) -> str | None:
-    """Tells what stands where a folder or a plain file was wanted, if anything does."""
+    """Tell what stands where a folder or a plain file was wanted, if anything does."""
     if not os.path.lexists(path):
         return None
     return "a file" if os.path.isfile(path) else "a pipe or device" if os.path.exists(path) else "a link to nothing"

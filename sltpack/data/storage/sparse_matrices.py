@@ -13,7 +13,7 @@ MATRIX_LIMIT = 1 << 28
 
 
 def write_out(shape: object, starts: object, columns: object, numbers: object) -> NDArray[Any]:
-    """Writes out a matrix that is stored row by row (CSR).
+    """Write out a matrix that is stored row by row (CSR).
 
     Args:
         shape: how many rows and columns, as whatever a file had there; so are the others.

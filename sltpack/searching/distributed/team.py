@@ -2,7 +2,7 @@
 
 What a process cannot know by itself comes from the first one, the leader: where the search stands, and whether it may
 begin at all. Only the leader reads and writes the folder. So the others need not see it; but where torchrun starts
-several nodes anew after a failure, another of them may lead, and then only a folder that all of them see goes on.
+several nodes again after a failure, another of them may lead, and then only a folder that all of them see goes on.
 
 An error that every process would meet is raised in all of them. One that only some meet, as a full disk, ends these;
 torchrun then ends the others, which wait for them.
@@ -52,7 +52,7 @@ class Team:
         return self.share.count == 1
 
     def from_leader(self, make: Callable[[], Value]) -> Value:
-        """Has the leader make a value, which every process gets; its error is raised in all.
+        """Have the leader make a value, which every process gets; its error is raised in all.
 
         Args:
             make: makes the value; called in the leader alone.
@@ -80,7 +80,7 @@ class Team:
         return value
 
     def leader_first(self, make: Callable[[], Value]) -> Value:
-        """Makes a value in every process, but in the leader first: it may download what the others then find.
+        """Make a value in every process, but in the leader first: it may download what the others then find.
 
         Args:
             make: makes the value.
@@ -96,7 +96,7 @@ class Team:
         return made[0] if made else make()
 
     def require_same(self, values: Mapping[str, Any]) -> None:
-        """Makes sure that all processes were started alike, before any of them does something.
+        """Make sure that all processes were started alike, before any of them does something.
 
         Args:
             values: what has to be the same, plain values by name.
@@ -120,14 +120,14 @@ class Team:
                     )
 
     def sum(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Adds up a tensor over all processes, in place, and gives it."""
+        """Add up a tensor over all processes, in place, and return it."""
         if not self.alone:
             with _others():
                 distributed.all_reduce(numbers)
         return numbers
 
     def join(self, model: nn.Module, shape: tuple[int, ...] | None = None) -> nn.Module:
-        """Makes a model whose gradients are the mean over all processes, as those of one with the whole batch.
+        """Make a model whose gradients are the mean over all processes, as those of one with the whole batch.
 
         Args:
             model: the model, with the same weights in all processes; its BatchNorm layers take their statistics over
@@ -156,7 +156,7 @@ ALONE = Team()
 
 @contextmanager
 def _others() -> Iterator[None]:
-    """Tells that another process is gone, which torch does in its own way."""
+    """Tell that another process is gone, which torch does in its own way."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -164,7 +164,7 @@ def _others() -> Iterator[None]:
 
 
 def parted(error: Exception) -> SltpackError:
-    """Makes the error that tells that the processes could not go on together."""
+    """Make the error that tells that the processes could not go on together."""
     return SltpackError(
         "torchrun",
         expected="processes that find each other and go on together",
@@ -174,7 +174,7 @@ def parted(error: Exception) -> SltpackError:
 
 
 def is_of_others(error: Exception) -> bool:
-    """Tells whether a step failed because another process is gone: torch has no type of error for it."""
+    """Tell whether a step failed because another process is gone: torch has no type of error for it."""
     return distributed.is_initialized() and any(word in str(error).lower() for word in _TRANSPORTS)
 
 
@@ -209,7 +209,7 @@ class _WholeBatchNorm:
 
 
 def _leaves_out(model: nn.Module, shape: tuple[int, ...]) -> bool:
-    """Tells whether a model has weights that it does not use, for whose gradients the processes would wait."""
+    """Tell whether a model has weights that it does not use, for whose gradients the processes would wait."""
     model.eval()  # a trial must not move BatchNorm's statistics
     scores = model(example(shape, next(model.parameters()).device))
     if scores.requires_grad:  # otherwise the first step refuses the model
@@ -227,14 +227,14 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(_: Any, own: torch.Tensor) -> torch.Tensor:
-        """Adds up."""
+        """Add up."""
         total = own.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
     def backward(_: Any, gradient: torch.Tensor) -> torch.Tensor:
-        """Adds up the gradients."""
+        """Add up the gradients."""
         total = gradient.clone()
         distributed.all_reduce(total)
         return total
@@ -248,7 +248,7 @@ def _summed(own: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def team(device: torch.device) -> Iterator[Team]:
-    """Joins the processes that torchrun started, or stays alone where it did not.
+    """Join the processes that torchrun started, or stays alone where it did not.
 
     Args:
         device: the kind of device that each of them computes on.
@@ -288,7 +288,7 @@ def team(device: torch.device) -> Iterator[Team]:
 
 
 def _leave() -> None:
-    """Ends the threads between processes after an error, without which a process may be aborted as it ends."""
+    """End the threads between processes after an error, without which a process may be aborted as it ends."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 

@@ -146,7 +146,7 @@ class _Steps:
         self.of_layers = self._worked_out(torch.ones_like(self._over))
 
     def follow(self, supermasks: list[torch.Tensor]) -> None:
-        """Takes note of a new supermask, 1.0 or 0.0, float32 [searched] of each layer."""
+        """Take note of a new supermask, 1.0 or 0.0, float32 [searched] of each layer."""
         if self._source.scale == "none":
             return
         kept = torch.stack([_ones(bits, self._locked.device) for bits in supermasks]) + self._locked
@@ -160,7 +160,7 @@ class _Steps:
 def _searched_layer(
     source: Source, index: int, weight: torch.Tensor, part: slice
 ) -> tuple[_SearchedLayer, torch.Tensor]:
-    """Gives a layer, and the units of its searched positions in C order."""
+    """Return a layer, and the units of its searched positions in C order."""
     row = source.layers[index]
     frozen = torch.from_numpy(mask(source.seeds.freezing, index, row, 0, row.size))
     drawn = torch.from_numpy(units(source.init, source.seeds.weights, index, 0, row.size))
@@ -174,11 +174,11 @@ def _searched_layer(
 
 
 def _ones(bits: torch.Tensor, place: torch.device) -> torch.Tensor:
-    """Counts ones in float32, which is fast, in pieces so small that it is exact; gives float64 []."""
+    """Count ones in float32, which is fast, in pieces so small that it is exact; gives float64 []."""
     counts = [piece.sum() for piece in torch.split(bits, 2**24)]
     return torch.stack(counts).to(place).to(torch.float64).sum()
 
 
 def _in_memory_order(weight: torch.Tensor) -> torch.Tensor:
-    """Gives a dense tensor's numbers as they lie in memory, without a copy, [n]."""
+    """Return a dense tensor's numbers as they lie in memory, without a copy, [n]."""
     return weight.detach().as_strided((weight.numel(),), (1,))

@@ -33,7 +33,7 @@ class Selector:
         self._sorted = np.empty(size if self._on_cpu else 0, np.float32)
 
     def select(self, scores: torch.Tensor) -> torch.Tensor:
-        """Selects anew.
+        """Select again.
 
         Args:
             scores: float32 [size].
@@ -62,7 +62,7 @@ class Selector:
             self.kept[torch.from_numpy(ties[ties.size - extra :])] = 0
 
     def _select_elsewhere(self, sizes: torch.Tensor) -> None:
-        """Selects without a look at any number, for which a GPU would have to be waited for."""
+        """Select without a look at any number, for which a GPU would have to be waited for."""
         # A radix sort, which is faster there than kthvalue; a copy, so that the sorted scores do not stay in memory.
         self.threshold = sizes.sort().values[sizes.numel() - self._count].clone()
         larger, equal = sizes > self.threshold, sizes == self.threshold

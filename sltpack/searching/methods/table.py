@@ -40,6 +40,7 @@ METHODS: Mapping[str, Entry] = {
     "edge-popup": Entry(
         "edge_popup", "EdgePopup", "the largest of learned scores", "Ramanujan et al. 2020; Sreenivasan et al. 2022"
     ),
+    "gem-miner": Entry("gem_miner", "GemMiner", "learned scores that are rounded", "Sreenivasan et al. 2022"),
     "random": Entry("random_search", "RandomSearch", "the best of random supermasks, one an epoch", "none: a baseline"),
 }
 """The methods by the names that the command line, plans and checkpoints know them by."""

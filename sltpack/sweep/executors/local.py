@@ -30,7 +30,7 @@ class Task:
     folder: Path
 
     def told(self) -> dict[str, Any]:
-        """Gives what the process of the run reads."""
+        """Return what the process of the run reads."""
         return {"folder": str(self.folder), "request": self.request.to_json()}
 
 
@@ -51,7 +51,7 @@ class Executor(Protocol):
     """What makes runs, on this machine or others."""
 
     def run(self, tasks: Sequence[Task], begun: Callable[[Task], None]) -> Generator[Outcome, None, None]:
-        """Makes runs, in any order.
+        """Make runs, in any order.
 
         What is raised in the meantime, as by Ctrl-C, and closing the iterator stop those that are under way, in a state
         that they can go on from.
@@ -68,7 +68,7 @@ class Executor(Protocol):
         """
 
     def threads(self) -> int | None:
-        """Gives the threads of each run; None leaves them to torch, or to what the user said."""
+        """Return the threads of each run; None leaves them to torch, or to what the user said."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Local:
         require_positive("--jobs", self.jobs)
 
     def run(self, tasks: Sequence[Task], begun: Callable[[Task], None]) -> Generator[Outcome, None, None]:
-        """Makes runs, the first ones first."""
+        """Make runs, the first ones first."""
         waiting, running = list(reversed(tasks)), dict[Process, Task]()
         environment = self.environment()
         try:
@@ -106,12 +106,12 @@ class Local:
             stop(list(running))
 
     def environment(self) -> dict[str, str]:
-        """Gives the environment of each run."""
+        """Return the environment of each run."""
         threads = self.threads()
         return {**os.environ, **({} if threads is None else {THREADS: str(threads)})}
 
     def threads(self) -> int | None:
-        """Gives the threads of each run that shares the cores; None leaves them to torch, or to what the user said."""
+        """Return the threads of each run that shares the cores; None leaves them to torch, or to what the user said."""
         if self.jobs == 1 or THREADS in os.environ:
             return None
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

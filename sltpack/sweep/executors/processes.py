@@ -83,13 +83,13 @@ class Process:
         return self._process.poll() is not None
 
     def answers(self) -> Iterator[Any]:
-        """Gives its answers, a line of JSON each, until it ends."""
+        """Return its answers, a line of JSON each, until it ends."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             yield json.loads(line)
 
     def fault(self) -> str | None:
-        """Has the process end at once, where it has not, and tells in one line why it failed; None if it did not."""
+        """Have the process end at once, where it has not, and tell in one line why it failed; None if it did not."""
         self.close()
         status = self._process.wait()
         if self._process.stdout is not None:
@@ -106,24 +106,24 @@ class Process:
         return one_line(told[-1].removeprefix(MARK), 400) if told else "nothing told"
 
     def interrupt(self) -> None:
-        """Has the process stop as by Ctrl-C."""
+        """Have the process stop as by Ctrl-C."""
         with suppress(ProcessLookupError, ValueError):  # other systems know no such signal
             self._process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
-        """Has the process end at once, where it has not."""
+        """Have the process end at once, where it has not."""
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
 
     def wait(self, seconds: float) -> None:
-        """Waits until the process has ended, but no longer than so many seconds."""
+        """Wait until the process has ended, but no longer than so many seconds."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
 
 
 def stop(running: Sequence[Process], patience: float = PATIENCE) -> None:
-    """Has processes write what they found, and ends those that do not.
+    """Have processes write what they found, and end those that do not.
 
     Args:
         running: the processes.
@@ -141,7 +141,7 @@ def stop(running: Sequence[Process], patience: float = PATIENCE) -> None:
 
 
 def end_with_the_other_side() -> None:
-    """Waits until standard input is closed on the other side, by kill -9 too, and ends this process at once."""
+    """Wait until standard input is closed on the other side, by kill -9 too, and end this process at once."""
     # Of the descriptor itself: the stream could not be closed at exit while a thread reads from it.
     while os.read(sys.stdin.fileno(), 1):
         pass

@@ -33,7 +33,7 @@ PATIENCE = 120.0
 
 
 def main() -> None:
-    """Runs what standard input asks for."""
+    """Run what standard input asks for."""
     told = json.loads(sys.stdin.readline())
     threading.Thread(target=end_with_the_other_side, daemon=True).start()
     _hear_interruptions()
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _hear_interruptions() -> None:
-    """Has the signal that stops a run come here, which Ray blocks, and a shell ignores, in what they start."""
+    """Have the signal that stops a run come here, which Ray blocks, and a shell ignores, in what they start."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

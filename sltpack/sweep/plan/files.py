@@ -147,7 +147,7 @@ def read(
 
 
 def value_of(text: str) -> object:
-    """Reads a value as it would stand in a plan; what is none there is a text.
+    """Read a value as it would stand in a plan; what is none there is a text.
 
     Args:
         text: as it was given on the command line.
@@ -261,7 +261,7 @@ def _plan(
 
 
 def _changes(told: Sequence[tuple[str, object]], commands: Commands) -> dict[tuple[str, ...], object]:
-    """Gives changes by the options that they are of."""
+    """Return changes by the options that they are of."""
     changes: dict[tuple[str, ...], object] = {}
     seen: set[str] = set()
     for name, value in told:
@@ -309,19 +309,19 @@ class _Said:
         return said
 
     def without(self, options: Sequence[str]) -> _Said:
-        """Leaves out what is said of some options, and of those that change together with one of them."""
+        """Leave out what is said of some options, and of those that change together with one of them."""
         others = set(options)
         axes = {names: value for names, value in self.axes.items() if others.isdisjoint(names)}
         return _Said({name: value for name, value in self.fixed.items() if name not in others}, axes)
 
     def over(self, shared: _Said) -> _Said:
-        """Adds what is said for all grids, where nothing is said here."""
+        """Add what is said for all grids, where nothing is said here."""
         own = [*self.fixed, *(option for options in self.axes for option in options)]
         rest = shared.without(own)
         return _Said({**rest.fixed, **self.fixed}, {**self.axes, **rest.axes})
 
     def changed(self, changes: Mapping[tuple[str, ...], object]) -> _Said:
-        """Says other values of some options."""
+        """Say other values of some options."""
         rest = self.without([option for names in changes for option in names])
         fixed, axes = dict(rest.fixed), dict(rest.axes)
         for names, value in changes.items():
@@ -358,7 +358,7 @@ class _Said:
 
 
 def _places(where: str, values: object, options: int) -> list[list[object]]:
-    """Gives the places of an axis, each as a list with a value for each of its options."""
+    """Return the places of an axis, each as a list with a value for each of its options."""
     if not isinstance(values, list):
         raise _unfit(where, "a list of values", values)
     if not values:

@@ -33,7 +33,7 @@ class Point:
 
 
 def points_of(plan: Plan) -> tuple[Point, ...]:
-    """Lists the points of a plan, grid after grid, the last axis of each changing fastest.
+    """List the points of a plan, grid after grid, the last axis of each changing fastest.
 
     Args:
         plan: the plan.
@@ -81,7 +81,7 @@ def _points(grid: Grid) -> Iterator[Point]:
 
 
 def _text(value: Value) -> str:
-    """Writes a value so that it can stand in the name of a folder."""
+    """Write a value so that it can stand in the name of a folder."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

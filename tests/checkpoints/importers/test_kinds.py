@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sltpack.checkpoints.importers.foreign import Choices, Foreign, take_apart
-from sltpack.checkpoints.importers.kinds import AUTO, KINDS, choose
+from sltpack.checkpoints.importers.conversion import convert
+from sltpack.checkpoints.importers.foreign import AUTO, Choices, Foreign, take_apart
+from sltpack.checkpoints.importers.kinds import KINDS, choose
 from sltpack.errors import FormatError, RequestError
+from sltpack.format import container as containers
+from sltpack.models.building import build_ticket
+from sltpack.tickets.ticket import Ticket
 
 RANDOM = np.random.default_rng(7)
 SHAPES = {"convs.0": (4, 3, 3, 3), "convs.2": (5, 4, 3, 3), "linear": (3, 20)}
@@ -31,8 +35,16 @@ def layers(**parts: Any) -> dict[str, np.ndarray]:
 def read(kind: str, values: dict[str, Any], choices: Choices | None = None) -> dict[str, np.ndarray]:
     foreign = take_apart("x.pt", values)
     assert choose(kind, foreign) == (kind if kind != AUTO else choose(AUTO, foreign))
-    found = KINDS[choose(kind, foreign)].read(foreign, choices or Choices())
-    return {layer.parameter: layer.effective for layer in found}
+    importer = KINDS[choose(kind, foreign)]
+    found = importer.read(foreign, choices or Choices())
+    effective = {layer.parameter: layer.effective for layer in found}
+    # What is packed gives the same weights, bit for bit, but for the sign of zeros.
+    imported = convert(foreign, kind, importer, choices or Choices(), values="f32")
+    written = containers.encode(imported.ticket.to_container())
+    state = Ticket.from_container(containers.decode(written, "x.slt"), "x.slt").state()
+    for name, values in effective.items():
+        assert np.array_equal(state[name].view(np.uint32), (values + np.float32(0)).view(np.uint32)), name
+    return effective
 
 
 def smallest(scores: np.ndarray, count: int) -> set[int]:
@@ -196,3 +208,38 @@ def test_what_is_missing_or_strange_is_named() -> None:
 def test_prefixes_of_wrappers_are_understood() -> None:
     state = {f"_orig_mod.module.{name}": values for name, values in layers(scores=normal).items()}
     assert set(read("hidden-networks", state, Choices((0.3,)))) == {f"{name}.weight" for name in SHAPES}
+
+
+def test_signs_coats_and_values_are_chosen_by_the_kept_weights() -> None:
+    signs = layers(scores=normal) | {f"{name}.weight": 0.5 * np.sign(normal(shape)) for name, shape in SHAPES.items()}
+    signs |= {"norm.running_mean": normal((3,)), "norm.num_batches_tracked": np.array(7)}
+    foreign = take_apart("x.pt", signs)
+    imported = convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)))
+    assert imported.ticket.origin == "signs stored"
+    assert imported.ticket.source.planes == ("sign",)
+    assert list(imported.ticket.buffers) == ["norm.running_mean"]
+    assert imported.left_out == ("norm.num_batches_tracked",)
+    assert imported.described.startswith("hidden-networks: 30.5 % kept, 69.5 % removed; signs and one step a layer")
+
+    foreign = take_apart("x.pt", layers(scores=normal))
+    with pytest.raises(
+        RequestError, match=r"x.pt: convs.0.weight: expected kept weights that are plus or minus one num"
+    ):
+        convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)))
+    half = convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)), values="f16").ticket
+    assert half.origin == "values stored"
+    kept = foreign.tensors["linear.weight"].astype(np.float16).astype(np.float32)
+    found = half.state()["linear.weight"]
+    assert np.array_equal(found, np.where(found == 0, 0, kept))
+
+    coats = layers(score=normal, scale=lambda shape: np.array([0.25], np.float32))
+    coats |= {f"{name}.weight": np.sign(normal(shape)) for name, shape in SHAPES.items()}
+    imported = convert(take_apart("x.pt", coats), "multicoated", KINDS["multicoated"], Choices((0.5, 0.75, 0.9)))
+    assert imported.ticket.source.planes == ("coat 2", "coat 3", "sign")
+
+
+def test_a_ticket_of_another_code_is_not_run_but_says_why() -> None:
+    foreign = take_apart("x.pt", layers(scores=normal))
+    ticket = convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)), values="f32").ticket
+    with pytest.raises(RequestError, match=r"x.slt: expected a ticket that names its network, .*sltpack unpack"):
+        build_ticket(ticket, where="x.slt")

@@ -125,7 +125,7 @@ def test_a_ticket_is_searched_packed_and_asked(tmp_path: Path) -> None:
     def run(*words: object) -> str:
         done = CliRunner().invoke(cli, [str(word) for word in words])
         assert done.exit_code == 0, done.output
-        return done.output
+        return done.stdout  # what goes on is told on standard error
 
     options = ("--model", "gin", "--width", 0.125, "--data", NAME, "--recipe", "short", "--precision", "float32")
     found = json.loads(run("search", *options, "--epochs", 40, "-o", tmp_path / "run", "--json"))

@@ -18,7 +18,7 @@ from sltpack.data.dataset import DataSet, Share
 from sltpack.data.graphs.graph import Graph, LabelledNodes, connect, make_graph, make_parts
 from sltpack.errors import DataError
 
-REMEDY = "the data set is damaged; get it anew, or mend what wrote it"
+REMEDY = "the data set is damaged; get it again, or fix what wrote it"
 WHERE = {"train": "train.csv", "validation": "valid.csv", "test": "test.csv"}
 
 

@@ -29,7 +29,7 @@ from sltpack.data.storage.download import Archive
 from sltpack.errors import DataError
 
 write = runpy.run_path(str(Path(__file__).parents[2] / "generated_graph.py"))["write"]
-REMEDY = f"unpack {ogb.ARCHIVE.url} anew"
+REMEDY = f"unpack {ogb.ARCHIVE.url} again"
 NODES, EDGES, FEATURES = 60, 200, 5
 
 
@@ -270,7 +270,7 @@ def test_an_edge_to_a_node_that_does_not_exist(written: Written) -> None:
     path = written.replace("edges", "0,1\n1,60\n")
     assert message(written.folder) == (
         f"{path}: edge 1: expected nodes in 0..59, found node 60 (1 to 60); "
-        "the data set is damaged; get it anew, or mend what wrote it"
+        "the data set is damaged; get it again, or fix what wrote it"
     )
 
 
@@ -279,7 +279,7 @@ def test_features_that_are_no_numbers(written: Written, number: str) -> None:
     path = written.replace("features", "1,2\n" * 59 + f"1,{number}\n")
     assert message(written.folder) == (
         f"{path}: node 59: expected finite features, found some that are not; "
-        "the data set is damaged; get it anew, or mend what wrote it"
+        "the data set is damaged; get it again, or fix what wrote it"
     )
 
 

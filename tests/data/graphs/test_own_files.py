@@ -17,7 +17,7 @@ from sltpack.errors import DataError
 
 PAGE = Path(__file__).parents[3] / "docs" / "graphs.md"
 REMEDY = "write the file as docs/graphs.md says"
-DAMAGED = "the data set is damaged; get it anew, or mend what wrote it"
+DAMAGED = "the data set is damaged; get it again, or fix what wrote it"
 
 
 def tensors(**changed: Any) -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ features_of_all, labels_of_all, neighbours_of_all = (
     FILES[f"{name}_of_all"] for name in ("features", "labels", "neighbours")
 )
 CORA = FAMILIES["cora"]
-REMEDY = f"get the eight files of {planetoid.URL} anew"
+REMEDY = f"get the eight files of {planetoid.URL} again"
 
 
 def message(folder: Path) -> str:
@@ -175,7 +175,7 @@ def test_an_edge_to_a_node_that_does_not_exist(tmp_path: Path) -> None:
     path = write(tmp_path, graph=change(neighbours_of_all(), 1, [2, 777])) / "ind.cora.graph"
     assert message(tmp_path) == (
         f"{path}: edge 3: expected nodes in 0..519, found node 777 (1 to 777); "
-        "the data set is damaged; get it anew, or mend what wrote it"
+        "the data set is damaged; get it again, or fix what wrote it"
     )
 
 

@@ -97,7 +97,7 @@ def message(family: Family, folder: Path | None) -> str:
 def incomplete(family: Family, path: Path, expected: str, found: str) -> str:
     return (
         f"{path}: expected {expected}, found {found}; "
-        f"the data set is incomplete; remove it and unpack {family.archive.url} anew"
+        f"the data set is incomplete; remove it and unpack {family.archive.url} again"
     )
 
 
@@ -346,8 +346,7 @@ def test_the_bar_ends_full_whatever_the_size_of_the_chunks(server: Server, cache
     with progress.bar("download", family.archive.size) as running:
         adapter = download._PoochProgress(running)
         pooch.HTTPDownloader(progressbar=adapter, chunk_size=1000)(family.archive.url, str(server.folder / "out"), None)
-        (task,) = running.progress.tasks
-        assert task.completed == task.total == adapter.total == family.archive.size
+        assert running._done == running._total == adapter.total == family.archive.size
 
 
 def test_never_downloads_where_a_folder_is_given(tmp_path: Path, server: Server, cache: Path) -> None:
@@ -501,7 +500,7 @@ def test_the_registry_knows_every_name(tmp_path: Path, monkeypatch: pytest.Monke
         (
             "folder:",
             {},
-            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found folder:; choose one of them",
+            "--data: expected one of cifar10, cifar100, digits, folder:PATH, imagenet:PATH, digits-graph, cora, citeseer, pubmed, ogbn-arxiv, graph:PATH, found folder:; did you mean folder:PATH?",
         ),
         (
             "cifar10",

@@ -62,7 +62,7 @@ class Cluster:
         self.threads()
 
     def threads(self) -> int:
-        """Gives the threads of each run, which takes as many CPUs of the cluster.
+        """Return the threads of each run, which takes as many CPUs of the cluster.
 
         Raises:
             RequestError: the variable that says so is no number.
@@ -78,7 +78,7 @@ class Cluster:
         return int(said)
 
     def run(self, tasks: Sequence[Task], begun: Callable[[Task], None]) -> Generator[Outcome, None, None]:
-        """Makes runs in a folder that is `locked`, the first ones first, as far as there is room for them.
+        """Make runs in a folder that is `locked`, the first ones first, as far as there is room for them.
 
         A run whose process is lost, as with its node, is begun again, up to `submitter.TIMES` times in all.
         """
@@ -125,7 +125,7 @@ class Cluster:
         return Order(self.address, self.patience, self.threads(), view, jobs)
 
     def _require_answer(self) -> None:
-        """Makes sure that there is something at the address; what, is seen later."""
+        """Make sure that there is something at the address; what, is seen later."""
         place = _place(self.address)
         if place is None:
             return
@@ -140,7 +140,7 @@ class Cluster:
 
 
 def _place(address: str) -> tuple[str, int] | None:
-    """Gives the host and the port of an address, or None where it has not both."""
+    """Return the host and the port of an address, or None where it has not both."""
     host, _, port = address.rpartition(":")
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
         return None

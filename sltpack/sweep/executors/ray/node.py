@@ -43,7 +43,7 @@ class View:
     variables: Mapping[str, str]
 
     def require(self, node: str) -> None:
-        """Makes sure that a node sees the same.
+        """Make sure that a node sees the same.
 
         Args:
             node: its name, for errors.
@@ -74,7 +74,7 @@ class View:
 
 
 def make(told: Any, view: View, node: str, threads: int, has_gpu: bool) -> Generator[Step, None, None]:
-    """Makes a run.
+    """Make a run.
 
     What is raised in the meantime, as where the sweep cancels it, stops the run in a state that it can go on from.
 

@@ -39,7 +39,7 @@ _NODES_EVERY = 10.0
 """Seconds between two looks at the nodes."""
 _OBJECTS = 100_000_000
 """Bytes of shared memory for a cluster of our own: nothing of size passes through it."""
-_REMEDY = "check the address, that this machine is a node of the cluster, and RAY_AUTH_MODE where it wants a token"
+_REMEDY = "check the address, that this machine is a node of the cluster, and RAY_AUTH_MODE where it needs a token"
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class Order:
     jobs: Sequence[Job]
 
     def words(self) -> dict[str, Any]:
-        """Gives it as JSON values."""
+        """Return it as JSON values."""
         return asdict(self)
 
     @classmethod
     def of(cls, words: dict[str, Any]) -> Order:
-        """Gives what `words` has made of it."""
+        """Return what `words` has made of it."""
         jobs = tuple(Job(**job) for job in words.pop("jobs"))
         return cls(view=View(**words.pop("view")), jobs=jobs, **words)
 
@@ -89,7 +89,7 @@ class _Refused(Exception):
 
 
 def main() -> None:
-    """Has a cluster make the runs that standard input asks for."""
+    """Have a cluster make the runs that standard input asks for."""
     answer = _Answers()
     order = Order.of(json.loads(sys.stdin.readline()))
     threading.Thread(target=end_with_the_other_side, daemon=True).start()
@@ -121,7 +121,7 @@ class _Answers:
 
 
 def _join(order: Order, answer: _Answers) -> None:
-    """Joins the cluster, or starts one."""
+    """Join the cluster, or start one."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of our own tells nobody of itself
 
     def give_up() -> None:
@@ -144,7 +144,7 @@ def _join(order: Order, answer: _Answers) -> None:
 
 
 def _gpus(job: Job, threads: int) -> int:
-    """Gives how many GPUs a run takes."""
+    """Return how many GPUs a run takes."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -170,7 +170,7 @@ class _Runs:
             self._submit(number)
 
     def follow(self, stopped: threading.Event) -> None:
-        """Tells what becomes of the runs until all have ended; when it is to stop, until they have stopped.
+        """Tell what becomes of the runs until all have ended; when it is to stop, until they have stopped.
 
         Without any node it stops too: runs may still go on there, but no other would ever begin.
         """
@@ -201,7 +201,7 @@ class _Runs:
         self._running[begun.remote(job.told, self._order.view, self._order.threads, gpus > 0)] = number
 
     def _look(self, running: Any, stopped: bool) -> None:
-        """Reads what a run has told, or what has become of it; nobody wants to know where all are stopped."""
+        """Read what a run has told, or what has become of it; nobody needs to know where all are stopped."""
         import ray
         from ray.exceptions import RayError, RayTaskError
 
@@ -227,14 +227,14 @@ class _Runs:
 
 
 def _make(told: Any, view: View, threads: int, has_gpu: bool) -> Generator[Step, None, None]:
-    """Makes a run, where Ray calls it."""
+    """Make a run, where Ray calls it."""
     import ray
 
     yield from make(told, view, ray.util.get_node_ip_address(), threads, has_gpu)
 
 
 def _sentence(error: BaseException) -> str:
-    """Gives the first words of an error of Ray, whose messages are pages."""
+    """Return the first words of an error of Ray, whose messages are pages."""
     text = str(error).strip().splitlines() or [type(error).__name__]
     return one_line(text[0].removesuffix("."), 300)
 

@@ -12,12 +12,12 @@ _FOLDER = Path(__file__).parent
 
 
 def names() -> tuple[str, ...]:
-    """Gives the names of the plans in the package, in alphabetical order."""
+    """Return the names of the plans in the package, in alphabetical order."""
     return tuple(sorted(PREFIX + path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def name_of(name: str) -> str:
-    """Gives what a plan is called without its place and its ending.
+    """Return what a plan is called without its place and its ending.
 
     Args:
         name: a path, or the name of a plan in the package.
@@ -26,7 +26,7 @@ def name_of(name: str) -> str:
 
 
 def locate(name: str) -> Path:
-    """Finds a plan's file.
+    """Find a plan's file.
 
     Args:
         name: a path, or the name of a plan in the package.

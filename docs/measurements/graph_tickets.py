@@ -1,8 +1,11 @@
 """Searches tickets on citation graphs beside weight training, five seeds each, and makes the table of them.
 
-    python docs/graph_tickets.py choose --data cora --data-dir DATA --runs runs/graphs   # k and f, by validation
-    python docs/graph_tickets.py run --data cora --data-dir DATA --runs runs/graphs      # goes on where it was stopped
-    python docs/graph_tickets.py table --runs runs/graphs                                # into docs/results.md
+    # k and f, by validation
+    python docs/measurements/graph_tickets.py choose --data cora --data-dir DATA --runs runs/graphs
+    # goes on where it was stopped
+    python docs/measurements/graph_tickets.py run --data cora --data-dir DATA --runs runs/graphs
+    # into docs/results.md
+    python docs/measurements/graph_tickets.py table --runs runs/graphs
 
 Everything is done by the commands that a user has; what the table says is read from the checkpoints and packed files.
 The choice is made among GRID by the mean validation accuracy of three short searches each, and the test nodes of those
@@ -20,7 +23,7 @@ from pathlib import Path
 
 from sltpack import account
 from sltpack.checkpoints.reading import load_any
-from sltpack.checkpoints.records import Kept, TrainedNetwork
+from sltpack.checkpoints.records import Kept
 from sltpack.format.container import read
 
 GRID = ((0.2, 0.4), (0.5, 0.5), (0.5, 0.8), (0.8, 0.4))
@@ -28,7 +31,7 @@ GRID = ((0.2, 0.4), (0.5, 0.5), (0.5, 0.8), (0.8, 0.4))
 INITS = ("ku", "skc")
 SEEDS = range(5)
 SEEDS_TO_CHOOSE = range(3)
-PAGE = Path(__file__).with_name("results.md")
+PAGE = Path(__file__).parents[1] / "results.md"
 BEGIN, END = "<!-- graph tickets -->\n", "<!-- end of graph tickets -->\n"
 
 
@@ -94,7 +97,7 @@ def rows(runs: Path, data: str) -> list[str]:
             continue
         found, folders = [kept for kept, _ in ended], [folder for _, folder in ended]
         source = found[0].source
-        if isinstance(found[0], TrainedNetwork):
+        if not found[0].searches:
             shares, bits = "| 0 | | | |", 32 * source.size
         else:
             tickets = [read(folder / "model.slt") for folder in folders]

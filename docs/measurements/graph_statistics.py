@@ -1,6 +1,6 @@
 """What BatchNorm's statistics in a ticket of `gin` could be reduced to, and how many predictions each form changes.
 
-    python docs/graph_statistics.py runs/graphs/cora/frozen-ku-0/model.slt --data cora --data-dir DATA
+    python docs/measurements/graph_statistics.py runs/graphs/cora/frozen-ku-0/model.slt --data cora --data-dir DATA
 
 `gin` keeps none: it takes those of the graph that it is run on, in the search as in `infer`. The other forms are those
 of a network that would keep them, measured on the same graph. One that keeps torch's running statistics is searched by

@@ -1,8 +1,9 @@
 """Searches every variant that the paper compares, trains the weights of the same network, and makes the table of them.
 
-    python docs/variants.py run --data-dir DATA --runs runs/variants            # goes on where it was stopped
-    python docs/variants.py run --data-dir DATA --runs runs/variants --rows trained dense   # only these
-    python docs/variants.py table --runs runs/variants   # into docs/results.md, with docs/variants.svg and .jsonl
+    # goes on where it was stopped
+    python docs/measurements/variants.py run --data-dir DATA --runs runs/variants
+    python docs/measurements/variants.py run --data-dir DATA --runs runs/variants --rows trained dense   # only these
+    python docs/measurements/variants.py table --runs runs/variants   # into docs/results.md, with a picture
 
 Everything is done by the commands that a user has; what the table says is read from the checkpoints and packed files.
 """
@@ -20,7 +21,6 @@ import draw_curves
 
 from sltpack import account, load
 from sltpack.checkpoints.reading import load_any
-from sltpack.checkpoints.records import TrainedNetwork
 from sltpack.format.container import read
 
 ROWS = {
@@ -34,7 +34,7 @@ ROWS = {
     "random": ("random supermasks, SKC", ["search", "--preset", "random"]),
 }
 """Every row: what it is called in the table, and the command and preset that make it."""
-PAGE = Path(__file__).with_name("results.md")
+PAGE = Path(__file__).parents[1] / "results.md"
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def table(runs: Path, seeds: list[int]) -> list[str]:
             _mean([kept.metrics[part] for kept in found]) for part in ("validation_accuracy", "test_accuracy")
         )
         source = found[0].source
-        if isinstance(found[0], TrainedNetwork):
+        if not found[0].searches:
             lines.append(f"| {name} | 0 | | | | {source.size:,} | {validation} | {test} | {32 * source.size:,} |")
             continue
         ticket, file = load(folders[0] / "model.slt"), account(read(folders[0] / "model.slt"))
@@ -112,7 +112,7 @@ def draw_variants(runs: Path, seed: int) -> None:
     curves = {_label(row): draw_curves.read(path) for row, path in found.items() if path.exists()}
     PAGE.with_name("variants.svg").write_text(draw_curves.draw(curves), "utf-8")
     lines = [json.dumps({"name": name, "validation_accuracy": values}) for name, values in curves.items()]
-    PAGE.with_name("variants.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    Path(__file__).with_name("variants.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _label(row: str) -> str:

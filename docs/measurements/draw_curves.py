@@ -1,7 +1,7 @@
 """Draws accuracy over epochs: of validation and training for one run, of validation for several.
 
-python docs/draw_curves.py runs/conv6/metrics.jsonl > one.svg
-python docs/draw_curves.py dense=runs/dense/metrics.jsonl frozen=runs/frozen/metrics.jsonl > several.svg
+python docs/measurements/draw_curves.py runs/conv6/metrics.jsonl > one.svg
+python docs/measurements/draw_curves.py dense=runs/dense/metrics.jsonl frozen=runs/frozen/metrics.jsonl > several.svg
 """
 
 from __future__ import annotations

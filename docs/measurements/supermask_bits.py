@@ -1,8 +1,8 @@
 """Tells what the bits of searched tickets cost, and what richer models of them would gain.
 
-    python docs/supermask_bits.py sizes runs/*/model.slt     # raw, rans, zstd -19, entropy
-    python docs/supermask_bits.py models runs/*/model.slt    # what side information would save
-    python docs/supermask_bits.py parts runs/*/model.slt     # bytes of a whole file
+    python docs/measurements/supermask_bits.py sizes runs/*/model.slt     # raw, rans, zstd -19, entropy
+    python docs/measurements/supermask_bits.py models runs/*/model.slt    # what side information would save
+    python docs/measurements/supermask_bits.py parts runs/*/model.slt     # bytes of a whole file
 
 zstd is the command of that name.
 """
@@ -51,7 +51,10 @@ def _label(file: str) -> str:
 
 def sizes(tickets: dict[str, Ticket]) -> list[str]:
     """Compares the ways to write a supermask, in bits."""
-    lines = ["| ticket | searched | raw | rans | zstd -19 | entropy | rans, a searched weight |", "|---" * 7 + "|"]
+    lines = [
+        "| ticket | searched | raw | rans | zstd -19 | entropy | rans, bits per searched weight |",
+        "|---" * 7 + "|",
+    ]
     for file, ticket in tickets.items():
         plane = {KEPT: (ticket.supermask, ticket.source.bits_of(KEPT))}
         raw, coded = (codecs.encode(name, plane)[1][KEPT] for name in ("raw", "rans"))
