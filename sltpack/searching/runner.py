@@ -238,8 +238,6 @@ def _run_locked(
     team, folder, device, source = place.team, place.folder, place.device, method.source
     chosen, settings = settings.batch_size, settle(settings, data, device)
     assert not isinstance(settings.batch_size, str)
-    if chosen == AUTO and settings.batch_size and (line := explained(settings.batch_size, data.training_size)):
-        say(line)
     everything = {**asdict(settings), **noted}
     alike = {**headers.source_parts(source), **everything}
     team.require_same({in_words(name): value for name, value in alike.items() if name != "date"})
@@ -265,6 +263,9 @@ def _run_locked(
         return start
 
     start = team.from_leader(begun)
+    # Not before the folder is this run's: an error is the only line that it prints.
+    if chosen == AUTO and settings.batch_size and (line := explained(settings.batch_size, data.training_size)):
+        say(line)
     history = list(start.metrics["history"])
     try:
         restore_buffers(model, start.buffers)

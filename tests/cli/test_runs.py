@@ -199,8 +199,8 @@ def test_a_ticket_on_photographs(photos: Path, tmp_path: Path) -> None:
         ),
         (
             ("--data", "imagenet:nowhere"),
-            "nowhere/train: expected a folder that can be read, found no such file or directory; check its name and "
-            "permissions, and lay it out as train/CLASS/*.JPEG and val/CLASS/*.JPEG",
+            "Error: nowhere: expected a folder that can be read, found no such file or directory; check its name and "
+            "permissions\n",
         ),
         (("--data", "imagenet:"), "--data: expected one of cifar10, "),
         (("--data", "digits", "--warmup", 100), "--warmup: expected a number of epochs below --epochs, found 100"),
