@@ -124,7 +124,7 @@ def test_kinds_that_a_file_cannot_hold(values: NDArray[np.floating]) -> None:
 @pytest.mark.parametrize("steps", [(0, 1), (1, 0), (-1, 1), (np.nan, 1), (1, np.inf), (1, 1e15), (3e38, 1)])
 def test_steps_of_a_strangers_file(steps: tuple[float, float]) -> None:
     stored = StoredBuffers(
-        (BufferRow("n", (2,), "norm-q8"),), {"f32": np.array(steps, "<f4").tobytes(), "u8": b"\0\xff\1\xfe"}
+        (BufferRow(("n",), (2,), "norm-q8"),), {"f32": np.array(steps, "<f4").tobytes(), "u8": b"\0\xff\1\xfe"}
     )
     with pytest.raises(
         FormatError, match=r"^file.slt: buffer n: expected two steps above 0 that lead to finite numbers"
