@@ -300,17 +300,19 @@ class _Reader:
 
     def buffers(self, value: object, source: Source) -> tuple[BufferRow, ...]:
         if not isinstance(value, list) or not value:
-            raise self.wrong("buffers", "a list of rows [name, shape, kind]", shown(value))
+            raise self.wrong("buffers", "a list of rows [names, shape, kind]", shown(value))
         rows, taken = [], {parameter for layer in source.layers for parameter in layer.parameters}
         for number, row in enumerate(value):
             what = f"buffer {number}"
             if not isinstance(row, list) or len(row) != 3:
-                raise self.wrong(what, "[name, shape, kind]", shown(row))
-            name, kind = self.text(f"{what}: the name", row[0]), self.one_of(f"{what}: the kind", row[2], BUFFER_KINDS)
-            found = BufferRow(name, self.shape(what, row[1], 0), kind)
-            if twice := taken.intersection(found.names):
-                raise self.wrong(what, "a name that no layer and no other buffer has", shown(min(twice)))
-            taken.update(found.names)
+                raise self.wrong(what, "[names, shape, kind]", shown(row))
+            names = self.row_names(f"{what}: the name", row[0])
+            kind = self.one_of(f"{what}: the kind", row[2], BUFFER_KINDS)
+            found = BufferRow(names, self.shape(what, row[1], 0), kind)
+            for name in found.all_names:
+                if name in taken:
+                    raise self.wrong(what, "a name that no layer and no other buffer has", shown(name))
+                taken.add(name)
             rows.append(found)
         return tuple(rows)
 
@@ -377,7 +379,9 @@ class _Reader:
             columns = ", ".join(("name, shape, T_p, T_f, pruned, locked, kept", *planes))
             raise self.wrong(what, f"[{columns}]", shown(row))
         name, shape, *numbers = row
-        names = self.layer_names(f"{what}: the name", name)
+        names = self.row_names(f"{what}: the name", name)
+        if ITSELF in names:
+            raise self.wrong(f"{what}: the name", "the name of a parameter behind =", shown(ITSELF))
         dimensions = self.shape(what, shape, 2)
         size = math.prod(dimensions)
         prune_threshold = self.integer(f"{what}: T_p", numbers[0], THRESHOLD_ONE)
@@ -399,15 +403,12 @@ class _Reader:
             further.append(before)
         return Layer(names, dimensions, prune_threshold, freeze_threshold, pruned, locked, kept, tuple(further))
 
-    def layer_names(self, what: str, value: object) -> tuple[str, ...]:
+    def row_names(self, what: str, value: object) -> tuple[str, ...]:
         """The text of a row with one name, or the list of a row with several."""
         names = value if isinstance(value, list) else [value]
         if isinstance(value, list) and not 2 <= len(value) <= MAX_NAMES:
             raise self.wrong(what, f"a name, or a list of 2 to {MAX_NAMES} names", shown(value))
-        for name in names:
-            if self.text(what, name) == ITSELF:
-                raise self.wrong(what, "the name of a parameter behind =", shown(name))
-        return tuple(names)
+        return tuple(self.text(what, name) for name in names)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -119,7 +119,10 @@ def headers(draw: st.DrawFn) -> Header:
         draw(st.sampled_from(header.CODECS)),
         digest,
         draw(st.dictionaries(texts, texts, max_size=3)),
-        tuple(BufferRow(name, tuple(shape), kind) for name, (shape, kind) in buffers.items()),
+        tuple(
+            BufferRow((name, f"shared.{name}") if draw(st.booleans()) else (name,), tuple(shape), kind)
+            for name, (shape, kind) in buffers.items()
+        ),
         draw(inputs),
         tuple(draw(st.lists(texts, max_size=3))),
         tuple(draw(st.lists(results, max_size=2))),
@@ -241,12 +244,12 @@ def add(values: dict[str, Any], key: str, value: Any) -> None:
         values[each] = values.pop(each)
 
 
-ROWS = "a list of rows [name, shape, kind]"
+ROWS = "a list of rows [names, shape, kind]"
 RESULT = "some of the keys data, part, accuracy, count, epochs, date, sltpack, in this order"
 ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
     (("buffers", []), ("buffers", ROWS, "[]")),
     (("buffers", {}), ("buffers", ROWS, "{}")),
-    (("buffers", [["b", [3]]]), ("buffer 0", "[name, shape, kind]", "['b', [3]]")),
+    (("buffers", [["b", [3]]]), ("buffer 0", "[names, shape, kind]", "['b', [3]]")),
     (("buffers", [["b c", [3], "f32"]]), ("buffer 0: the name", NAME, "'b c'")),
     (("buffers", [["b", 3, "f32"]]), ("buffer 0", "a shape of 0 to 8 dimensions", "3")),
     (("buffers", [["b", [0], "f32"]]), ("buffer 0: a dimension", "an integer in 1..9223372036854775807", "0")),
@@ -255,6 +258,19 @@ ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
         ("buffers", [["b", [3], "norm-f32"], ["b.running_var", [3], "f16"]]),
         ("buffer 1", "a name that no layer and no other buffer has", "'b.running_var'"),
     ),
+    (
+        ("buffers", [[["a", "b"], [3], "norm-f32"], ["b.running_mean", [3], "f16"]]),
+        ("buffer 1", "a name that no layer and no other buffer has", "'b.running_mean'"),
+    ),
+    (
+        ("buffers", [[["a", "a"], [3], "f32"]]),
+        ("buffer 0", "a name that no layer and no other buffer has", "'a'"),
+    ),
+    *(
+        (("buffers", [[names, [3], "f32"]]), ("buffer 0: the name", "a name, or a list of 2 to 4096 names", f"{names}"))
+        for names in ([], ["a"])
+    ),
+    (("buffers", [[["a", 3], [3], "f32"]]), ("buffer 0: the name", NAME, "3")),
     (
         ("buffers", [["first.weight", [3], "f32"]]),
         ("buffer 0", "a name that no layer and no other buffer has", "'first.weight'"),
