@@ -151,10 +151,11 @@ def described(container: Container) -> list[str]:
     """
     header, source = container.header, container.header.source
     seeds = source.seeds
+    ratios = source.ratios.method.upper()
+    freezing = "nothing frozen" if ratios == "NONE" else f"freezing by {ratios} ratios, seed {seeds.freezing}"
     drawn = "no random weights" if source.init == NO_INIT else f"{source.init.upper()}, seed {seeds.weights}"
     lines = [
-        f"{container.origin}: {drawn}, scale {source.scale}; "
-        f"freezing by {source.ratios.method.upper()} ratios, seed {seeds.freezing}; codec {header.codec}"
+        f"{container.origin}: {drawn}, scale {source.scale}; {freezing}; codec {header.codec}",
     ]
     if header.input is not None:
         lines.append(_listed("input", input_parts(header.input)))

@@ -14,6 +14,26 @@ _QUIET = (
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What file systems say that have no fsync: nothing more can be done there, and nothing is lost."""
+
+
+def sync(descriptor: int) -> None:
+    """Have what was written outlive a loss of power, where the file system can see to that.
+
+    Args:
+        descriptor: of the open file.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
 def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = True, mode: int = 0o666) -> int:
     """Open a regular file, and nothing that only looks like one: a pipe could make its reader wait for ever.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
@@ -13,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from .descriptors import open_regular, take_lock
+from .descriptors import open_regular, sync, take_lock
 from .errors import OutputError, RequestError, reason
 from .limits import FILE_NAME_BYTES
 
@@ -21,8 +20,6 @@ TEMPORARY = ".part"
 """How the name of a file ends that is not yet whole; in front stands what `temporary_prefix` returns."""
 _STALE = 86_400.0
 """Seconds after which a temporary file counts as left behind where the file system has no locks that tell."""
-_CANNOT_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""What file systems say that have no fsync: nothing more can be done there, and nothing is lost."""
 
 
 def refuse_existing(path: Path) -> None:
@@ -202,7 +199,7 @@ def write_atomically(
             with open(descriptor, "w+b") as stream:
                 stream.write(data)
                 stream.flush()
-                _sync(stream.fileno())
+                sync(stream.fileno())
                 stream.seek(0)
                 written = stream.read()
                 if written != data:
@@ -304,14 +301,6 @@ def _keep_rights(temporary: Path, replaced: os.stat_result) -> None:
             os.chown(temporary, replaced.st_uid, replaced.st_gid)
     with suppress(OSError):
         os.chmod(temporary, stat.S_IMODE(replaced.st_mode))
-
-
-def _sync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT_SYNC:
-            raise
 
 
 def _sync_folder(folder: Path) -> None:

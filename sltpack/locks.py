@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from .descriptors import open_regular, take_lock
+from .descriptors import open_regular, sync, take_lock
 from .errors import OutputError, RequestError, reason
 
 LOCK = ".lock"
@@ -122,7 +122,7 @@ def _leave_token(path: Path, descriptor: int) -> None:
             )
         os.lseek(descriptor, 0, os.SEEK_SET)
         os.write(descriptor, secrets.token_hex(16).encode())
-        os.fsync(descriptor)  # other machines see it from now on
+        sync(descriptor)  # other machines see it from now on
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -244,7 +244,8 @@ def buffers_of(rows, tensors):
         return data[begin : begin + size * count]
 
     found = {}
-    for name, shape, kind in rows:
+    for given, shape, kind in rows:
+        expect(not isinstance(given, list) or len(given) > 1, "a list of one name")
         n = math.prod(shape)
         if kind == "norm-q8":
             s, t = numbers("f", take("f32", 2))
@@ -254,10 +255,11 @@ def buffers_of(rows, tensors):
             both = struct.pack(f"<{n}f", *mean), struct.pack(f"<{n}f", *(float32(d * d) for d in deviation))
         else:
             both = [take(kind.removeprefix("norm-"), n) for _ in range(2 if kind.startswith("norm-") else 1)]
-        names = [f"{name}.running_mean", f"{name}.running_var"] if kind.startswith("norm-") else [name]
-        for each, data in zip(names, both, strict=True):
-            expect(each not in found, f"buffer {each} twice")
-            found[each] = ("F16" if kind.endswith("f16") else "F32", shape, data)
+        ends = [".running_mean", ".running_var"] if kind.startswith("norm-") else [""]
+        for end, data in zip(ends, both, strict=True):
+            for name in given if isinstance(given, list) else [given]:
+                expect(name + end not in found, f"buffer {name + end} twice")
+                found[name + end] = ("F16" if kind.endswith("f16") else "F32", shape, data)
     expect(all(end == len(tensors.get(name, ("", b""))[1]) for name, end in at.items()), "length of the buffers")
     return found
 

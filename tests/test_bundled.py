@@ -15,13 +15,15 @@ import sltpack
 from sltpack import bundled, load, save
 from sltpack.data.graphs.graph import connect
 from sltpack.format.accounting import account
+from sltpack.models.building import build_ticket as build
+from sltpack.models.generated import predict_generated
 from sltpack.models.graph_batch import Nodes
 from sltpack.tickets.ticket import Ticket
 from sltpack_cli.main import cli
 
 
 def test_their_names() -> None:
-    assert bundled.names() == ("conv6-cifar10", "gin-cora")
+    assert bundled.names() == ("cifar10-small", "conv6-cifar10", "gin-cora")
 
 
 @pytest.mark.parametrize("name", bundled.names())
@@ -129,3 +131,21 @@ def test_conv6_cifar10_runs_as_slow_arithmetic_does() -> None:
         hidden = np.maximum(hidden @ ticket.weights(index).astype(np.float64).T, 0)
     expected = hidden @ ticket.weights(8).astype(np.float64).T
     assert np.abs(scores - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_cifar10_small_is_what_its_card_says() -> None:
+    ticket = load("cifar10-small")
+    ticket.check(ticket.digest())
+    size = bundled.locate("cifar10-small").stat().st_size
+    assert size < 50_000
+    page = (Path(__file__).parents[1] / "docs" / "tickets.md").read_text("utf-8")
+    for told in (f"{size:,} bytes", f"{ticket.source.searched:,} searched", "0.8168", "0.8166"):
+        assert told in page
+    assert {result.part: result.accuracy for result in ticket.results} == {"validation": 0.8133, "test": 0.8168}
+    assert predicted_alike(ticket)
+
+
+def predicted_alike(ticket: Ticket) -> bool:
+    """Whether the network predicts what the file records on the generated inputs."""
+    found = predict_generated(build(ticket), ticket.source.model, ticket.input)
+    return sum(one == other for one, other in zip(found, ticket.outputs, strict=True)) >= 30

@@ -204,7 +204,8 @@ class TrainedNetwork(Kept):
         """Return weights and buffers."""
         parts = torch.split(self.parameters, [layer.size for layer in self.source.layers])
         layers = zip(self.source.layers, parts, strict=True)
-        return {**{layer.parameter: part.view(layer.shape) for layer, part in layers}, **self.buffers}
+        weights = {name: part.view(layer.shape) for layer, part in layers for name in layer.parameters}
+        return {**weights, **self.buffers}
 
     def ticket(self, buffers: str = "f32", where: object = "checkpoint") -> Ticket:
         """Refuse: there is none."""

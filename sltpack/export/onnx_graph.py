@@ -178,6 +178,11 @@ def _preprocessing(graph: _Graph, ticket: Ticket, where: str) -> str:
     cast = graph.node("Cast", ["image"], "bytes", to=TensorProto.FLOAT)
     moved = graph.node("Transpose", [cast], "channels_first", perm=[0, 3, 1, 2])  # (n, C, H, W)
     scaled = graph.node("Div", [moved, graph.constant("input.full_range", np.array(255, np.float32))], "scaled")
+    low, high = given.range
+    if (low, high) != (0, 1):
+        spread = graph.constant("input.spread", np.array(high - low, np.float32))
+        wide = graph.node("Mul", [scaled, spread], "spread")
+        scaled = graph.node("Add", [wide, graph.constant("input.low", np.array(low, np.float32))], "ranged")
     statistics = {
         name: graph.constant(f"input.{name}", np.array(values, np.float32).reshape(1, -1, 1, 1))
         for name, values in (("mean", given.mean), ("deviation", given.deviation))

@@ -141,7 +141,7 @@ def account(file: Container | Packable) -> Account:
     supermask_parts = {"raw_bits": len(payload.raw), "states": len(payload.states), "words": len(payload.words)}
     supermask_parts["lane_count"] = parts["supermask"] - sum(supermask_parts.values())
     layers = tuple(_layer_account(layer, way) for layer, way in zip(source.layers, payload.ways, strict=True))
-    buffer_values = sum(len(row.names) * row.size for row in header.buffers)
+    buffer_values = sum(len(row.buffers) * row.size for row in header.buffers)
     return Account(
         file_bits=8 * file_bytes,
         parts={name: 8 * size for name, size in parts.items()},

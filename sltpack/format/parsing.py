@@ -25,11 +25,9 @@ from .records import (
     MAX_LAYERS,
     MAX_NAMES,
     MAX_WEIGHTS,
-    METHODS,
     NAME,
     NO_INIT,
     OPTIONAL,
-    PARTS,
     SCALES,
     SEED_LIMIT,
     SIGN,
@@ -56,6 +54,8 @@ _MAX_DEPTH = 32
 _MAX_CLASSES = 2**17
 _MAX_CHANNELS = 2**10
 _MAX_RESULTS = _MAX_OUTPUTS = 2**10
+_LARGEST, _SMALLEST = 2.0**127, 2.0**-126
+"""What float32 holds without losing digits."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -202,7 +202,7 @@ def source_from(values: Mapping[str, Any], where: object, max_weights: int = MAX
             reader.integer("the seed for freezing", seeds["freezing"], SEED_LIMIT - 1),
         ),
         ratios=Ratios(
-            reader.one_of("the ratios' method", ratios["method"], METHODS),
+            reader.text("the ratios' method", ratios["method"]),
             reader.share("the pruning ratio", ratios["prune"]),
             reader.share("the locking ratio", ratios["lock"]),
         ),
@@ -212,6 +212,10 @@ def source_from(values: Mapping[str, Any], where: object, max_weights: int = MAX
     if init == NO_INIT and source.locked:
         raise reader.wrong("the layer table", f"no locked weights with init {init}", f"{source.locked}")
     return source
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 @dataclass(frozen=True)
@@ -257,9 +261,9 @@ class _Reader:
     def argument(self, what: str, value: object) -> None:
         # Checkpoints hold values that JSON could not write.
         finite = not isinstance(value, float) or math.isfinite(value)
-        plain = isinstance(value, bool | int | float | str) and finite
-        if not plain and not (isinstance(value, list) and all(isinstance(item, int) for item in value)):
-            raise self.wrong(what, "a finite number, a text or a list of integers", shown(value))
+        plain = value is None or (isinstance(value, bool | int | float | str) and finite)
+        if not plain and not (isinstance(value, list) and all(map(_is_finite, value))):
+            raise self.wrong(what, "a finite number, a text, true, false, null or a list of numbers", shown(value))
 
     def free_text(self, what: str, value: object) -> str:
         if not isinstance(value, str):
@@ -274,14 +278,15 @@ class _Reader:
         return value or []
 
     def numbers(self, what: str, value: object, least: float | None = None) -> tuple[float, ...]:
-        """Finite numbers, all of them above the least."""
+        """Numbers that float32 holds, all of them from the least on."""
         if not isinstance(value, list) or not 1 <= len(value) <= _MAX_CHANNELS:
             raise self.wrong(what, f"a list of 1 to {_MAX_CHANNELS} numbers", shown(value))
         found = []
         for number in value:
             plain = isinstance(number, int | float) and not isinstance(number, bool)
-            if not plain or (least is not None and number <= least):
-                raise self.wrong(what, "numbers" + ("" if least is None else f" above {least:g}"), shown(number))
+            if not plain or abs(number) > _LARGEST or (least is not None and number < least):
+                above = "" if least is None else f" from {least:g} on"
+                raise self.wrong(what, f"numbers{above} that float32 holds", shown(number))
             found.append(float(number))
         return tuple(found)
 
@@ -295,17 +300,19 @@ class _Reader:
 
     def buffers(self, value: object, source: Source) -> tuple[BufferRow, ...]:
         if not isinstance(value, list) or not value:
-            raise self.wrong("buffers", "a list of rows [name, shape, kind]", shown(value))
+            raise self.wrong("buffers", "a list of rows [names, shape, kind]", shown(value))
         rows, taken = [], {parameter for layer in source.layers for parameter in layer.parameters}
         for number, row in enumerate(value):
             what = f"buffer {number}"
             if not isinstance(row, list) or len(row) != 3:
-                raise self.wrong(what, "[name, shape, kind]", shown(row))
-            name, kind = self.text(f"{what}: the name", row[0]), self.one_of(f"{what}: the kind", row[2], BUFFER_KINDS)
-            found = BufferRow(name, self.shape(what, row[1], 0), kind)
-            if twice := taken.intersection(found.names):
-                raise self.wrong(what, "a name that no layer and no other buffer has", shown(min(twice)))
-            taken.update(found.names)
+                raise self.wrong(what, "[names, shape, kind]", shown(row))
+            names = self.row_names(f"{what}: the name", row[0])
+            kind = self.one_of(f"{what}: the kind", row[2], BUFFER_KINDS)
+            found = BufferRow(names, self.shape(what, row[1], 0), kind)
+            for name in found.all_names:
+                if name in taken:
+                    raise self.wrong(what, "a name that no layer and no other buffer has", shown(name))
+                taken.add(name)
             rows.append(found)
         return tuple(rows)
 
@@ -316,7 +323,7 @@ class _Reader:
             return GraphInput(*(self.text(f"input {key}", values[key]) for key in ("features", "edges")))
         values = self.mapping("input", value, ("kind", "range", "mean", "deviation", "fit"))
         ends, mean = self.numbers("input range", values["range"]), self.numbers("input mean", values["mean"])
-        deviation = self.numbers("input deviation", values["deviation"], 0)
+        deviation = self.numbers("input deviation", values["deviation"], _SMALLEST)
         if len(ends) != 2 or ends[0] >= ends[1]:
             raise self.wrong("input range", "two numbers, the smaller first", shown(values["range"]))
         if len(mean) != len(deviation):
@@ -326,16 +333,17 @@ class _Reader:
     def result(self, value: object) -> Result:
         values = self.mapping("a result", value)
         known = tuple(Result.__dataclass_fields__)
-        if not values or tuple(values) != tuple(key for key in known if key in values):
+        told = tuple(key for key in known if key in values)
+        if not told or tuple(values)[: len(told)] != told:
             raise self.wrong("a result", f"some of the keys {', '.join(known)}, in this order", shown(value))
         checks: dict[str, Callable[[str, object], Any]] = {
-            "part": lambda what, found: self.one_of(what, found, PARTS),
+            "part": self.text,
             "accuracy": self.share,
             "count": lambda what, found: self.integer(what, found, 2**63 - 1, 1),
             "epochs": lambda what, found: self.integer(what, found, 2**63 - 1),
             "date": self.date,
         }
-        return Result(**{key: checks.get(key, self.free_text)(f"a result's {key}", values[key]) for key in values})
+        return Result(**{key: checks.get(key, self.free_text)(f"a result's {key}", values[key]) for key in told})
 
     def date(self, what: str, value: object) -> str:
         if not isinstance(value, str) or not _DATE.fullmatch(value):
@@ -371,7 +379,9 @@ class _Reader:
             columns = ", ".join(("name, shape, T_p, T_f, pruned, locked, kept", *planes))
             raise self.wrong(what, f"[{columns}]", shown(row))
         name, shape, *numbers = row
-        names = self.layer_names(f"{what}: the name", name)
+        names = self.row_names(f"{what}: the name", name)
+        if ITSELF in names:
+            raise self.wrong(f"{what}: the name", "the name of a parameter behind =", shown(ITSELF))
         dimensions = self.shape(what, shape, 2)
         size = math.prod(dimensions)
         prune_threshold = self.integer(f"{what}: T_p", numbers[0], THRESHOLD_ONE)
@@ -393,15 +403,12 @@ class _Reader:
             further.append(before)
         return Layer(names, dimensions, prune_threshold, freeze_threshold, pruned, locked, kept, tuple(further))
 
-    def layer_names(self, what: str, value: object) -> tuple[str, ...]:
+    def row_names(self, what: str, value: object) -> tuple[str, ...]:
         """The text of a row with one name, or the list of a row with several."""
         names = value if isinstance(value, list) else [value]
         if isinstance(value, list) and not 2 <= len(value) <= MAX_NAMES:
             raise self.wrong(what, f"a name, or a list of 2 to {MAX_NAMES} names", shown(value))
-        for name in names:
-            if self.text(what, name) == ITSELF:
-                raise self.wrong(what, "the name of a parameter behind =", shown(name))
-        return tuple(names)
+        return tuple(self.text(what, name) for name in names)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

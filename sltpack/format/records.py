@@ -38,6 +38,8 @@ COATS = tuple(f"coat {number}" for number in range(2, MAX_COATS + 1))
 BUFFER_KINDS = ("f32", "f16", "norm-f32", "norm-f16", "norm-q8")
 NORM = "norm-"
 """How the kinds begin that hold the mean and the variance of a normalisation."""
+NORM_ENDS = (".running_mean", ".running_var")
+"""What the two buffers of such a row have behind the row's name, in their order."""
 PARTS = ("validation", "test")
 FITS = ("cover", "center-crop")
 """How a picture is brought to the input's size (docs/format.md, "Running it")."""
@@ -53,7 +55,7 @@ MAX_DIMENSIONS = 8
 MAX_LAYERS = 2**12
 """Ten times as many as the deepest networks have."""
 MAX_NAMES = 2**12
-"""The most parameters that share the weights of a row."""
+"""The most parameters or buffers that share the numbers of a row."""
 ITSELF = "="
 """What precedes the name of a parameter in the layer table; without it, a name is that of a module."""
 
@@ -246,14 +248,20 @@ class BufferRow:
     """One buffer, or the mean and the variance of one normalisation, which cannot come from a seed.
 
     Attributes:
-        name: of the buffer in the model's state dict; of a pair, what stands before `.running_mean`.
+        names: of all that share it, usually one: of the buffer in the model's state dict; of a pair, what stands
+            before `.running_mean`.
         shape: of the buffer, or of each of the pair.
         kind: one of `BUFFER_KINDS`.
     """
 
-    name: str
+    names: tuple[str, ...]
     shape: tuple[int, ...]
     kind: str
+
+    @property
+    def name(self) -> str:
+        """The first name, by which the row is called."""
+        return self.names[0]
 
     @property
     def size(self) -> int:
@@ -261,9 +269,15 @@ class BufferRow:
         return math.prod(self.shape)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of its buffers in the model's state dict."""
-        return (f"{self.name}.running_mean", f"{self.name}.running_var") if self.kind.startswith(NORM) else (self.name,)
+    def buffers(self) -> tuple[tuple[str, ...], ...]:
+        """For each buffer of the row, one or two, all its names in the model's state dict."""
+        ends = NORM_ENDS if self.kind.startswith(NORM) else ("",)
+        return tuple(tuple(name + end for name in self.names) for end in ends)
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """All names of all its buffers in the model's state dict."""
+        return tuple(name for names in self.buffers for name in names)
 
 
 @dataclass(frozen=True)
@@ -371,7 +385,7 @@ def parts(header: Header) -> dict[str, object]:
     values: dict[str, object] = {
         "version": VERSION,
         **source_parts(header.source),
-        "buffers": [[row.name, list(row.shape), row.kind] for row in header.buffers],
+        "buffers": [[written_names(row.names), list(row.shape), row.kind] for row in header.buffers],
         "codec": header.codec,
         "weights_sha256": header.weights_sha256,
         "input": input_parts(header.input),
@@ -399,7 +413,7 @@ def source_parts(source: Source) -> dict[str, object]:
 def layer_row(layer: Layer) -> list[object]:
     """Return a layer as the row that stands in the file."""
     return [
-        layer.names[0] if len(layer.names) == 1 else list(layer.names),
+        written_names(layer.names),
         list(layer.shape),
         layer.prune_threshold,
         layer.freeze_threshold,
@@ -408,6 +422,11 @@ def layer_row(layer: Layer) -> list[object]:
         layer.kept,
         *layer.further,
     ]
+
+
+def written_names(names: tuple[str, ...]) -> str | list[str]:
+    """Return the names of a row as it has them: one as a text, several as a list."""
+    return names[0] if len(names) == 1 else list(names)
 
 
 def input_parts(given: ImageInput | GraphInput | None) -> dict[str, object]:

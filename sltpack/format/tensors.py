@@ -61,7 +61,7 @@ def items_of(row: BufferRow) -> dict[str, int]:
     """
     if row.kind == "norm-q8":
         return {"u8": 2 * row.size, "f32": 2}
-    return {row.kind.removeprefix(NORM): len(row.names) * row.size}
+    return {row.kind.removeprefix(NORM): len(row.buffers) * row.size}
 
 
 def require_consistent(source: Source, values: str, where: object) -> None:

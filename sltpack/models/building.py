@@ -13,7 +13,7 @@ from ..errors import MismatchError, RequestError
 from ..format.records import UNNAMED, ModelSpec, Source
 from ..tickets.ticket import Ticket, weights_digest
 from .layers import assign, buffers, channels_last
-from .registry import MODELS, AnyBuilder, shapes, try_out
+from .registry import MODELS, AnyBuilder, layer_table, try_out
 from .registry import build as build_model
 
 _REMEDY = "use the model that the ticket was searched with"
@@ -101,10 +101,12 @@ def require_layers(source: Source, builder: AnyBuilder | None, where: object) ->
             found="one from another code's checkpoint, which names none that sltpack builds",
             remedy="unpack its weights (sltpack unpack), and load them into that code's network",
         )
-    own = shapes(source.model, builder, where)
-    packed = {name: layer.shape for layer in source.layers for name in layer.names}
-    if list(own.items()) == list(packed.items()):
+    table = layer_table(source.model, builder, where)
+    rows = {layer.names: layer.shape for layer in source.layers}
+    # The further names of a row may stand in any order.
+    if [(n[0], set(n), s) for n, s in table.items()] == [(n[0], set(n), s) for n, s in rows.items()]:
         return
+    own, packed = ({name: shape for names, shape in each.items() for name in names} for each in (table, rows))
     other = next(iter(dict(set(own.items()) ^ set(packed.items()))), "the order of the layers")
     raise MismatchError(
         f"{where}: layer {other}",

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import RequestError
+from ..format.records import ITSELF
 
 SEARCHABLE = (nn.Conv2d, nn.Linear)
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
@@ -107,27 +108,43 @@ def parameter_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
         For each searchable layer, in the order of definition, by module name: all names of its weight, of which the
         first one is "weight" behind the module's name. There are several where a module is used under several names.
     """
-    return {
-        layer: _names_of(model, weight, f"{layer}.weight" if layer else "weight")
-        for layer, weight in searchable(model).items()
-    }
+    groups: dict[int, list[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        groups.setdefault(id(tensor), []).append(name)
+    found = {}
+    for layer, weight in searchable(model).items():
+        first = f"{layer}.weight" if layer else "weight"
+        found[layer] = (first, *(name for name in groups[id(weight)] if name != first))
+    return found
 
 
-def buffer_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
+def buffer_names(model: nn.Module) -> tuple[tuple[str, ...], ...]:
     """Find the names under which the state dict of a model has each buffer, as `parameter_names` does for weights.
 
     Args:
         model: any torch module, also on the meta device.
 
     Returns:
-        For each of `buffers` by its name there: all its names, this one first.
+        For each of `buffers`, in the order of definition, all its names.
     """
-    return {name: _names_of(model, buffer, name) for name, buffer in buffers(model).items()}
+    groups: dict[int, list[str]] = {}
+    for name, buffer in buffers(model).items():
+        groups.setdefault(id(buffer), []).append(name)
+    return tuple(map(tuple, groups.values()))
 
 
-def _names_of(model: nn.Module, tensor: torch.Tensor, first: str) -> tuple[str, ...]:
-    state = model.state_dict(keep_vars=True)
-    return (first, *(name for name, other in state.items() if other is tensor and name != first))
+def row_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Return for each searchable layer, by module name, all names as a ticket's row of layers has them.
+
+    Args:
+        model: as for `parameter_names`.
+    """
+    return {layer: (layer, *(_row_name(name) for name in names[1:])) for layer, names in parameter_names(model).items()}
+
+
+def _row_name(parameter: str) -> str:
+    module = parameter.removesuffix(".weight")
+    return module if module != parameter and module else ITSELF + parameter
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -140,10 +157,12 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
         model: any torch module.
 
     Returns:
-        The buffers, of any floating type, by their names in the state dict.
+        The buffers, of any floating type, by their names in the state dict: one that is used under several names
+        stands under each.
     """
-    persistent = model.state_dict(keep_vars=True)
-    return {name: buffer for name, buffer in model.named_buffers() if name in persistent and buffer.is_floating_point()}
+    own = {id(buffer) for buffer in model.buffers()}
+    state = model.state_dict(keep_vars=True)
+    return {name: buffer for name, buffer in state.items() if id(buffer) in own and buffer.is_floating_point()}
 
 
 def copied_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -152,7 +171,10 @@ def copied_buffers(model: nn.Module) -> dict[str, torch.Tensor]:
     Args:
         model: any torch module.
     """
-    return {name: buffer.detach().cpu().clone() for name, buffer in buffers(model).items()}
+    # One copy of each, so that a ticket knows which names share it.
+    own = buffers(model)
+    copies = {id(buffer): buffer.detach().cpu().clone() for buffer in own.values()}
+    return {name: copies[id(buffer)] for name, buffer in own.items()}
 
 
 def restore_buffers(model: nn.Module, kept: Mapping[str, torch.Tensor]) -> None:

@@ -19,7 +19,7 @@ from ..format.records import MAX_WEIGHTS, ModelSpec
 from .conv import STAGES, conv
 from .gin import HIDDEN, Gin
 from .graph_batch import Neighbours, Nodes
-from .layers import searchable
+from .layers import row_names, searchable
 from .resnet import BLOCKS, ResNet
 
 Builder = Callable[..., nn.Module]
@@ -272,6 +272,36 @@ def try_out(model: nn.Module, spec: ModelSpec, where: object = "model") -> None:
         raise _unfit(spec, where, f"{kind} of shape {list(scores.shape)} from {[2, *shape]}")
 
 
+def layer_table(
+    model: ModelSpec, builder: AnyBuilder | None = None, where: object = "model"
+) -> dict[tuple[str, ...], tuple[int, ...]]:
+    """Return the searchable layers of a model by all their names, without taking memory for their weights.
+
+    Args:
+        model: its name and arguments.
+        builder: for a model that is not one of sltpack's.
+        where: what to name in an error.
+
+    Returns:
+        Weight shapes, in order, by the names that a ticket's row has: several where a layer is used under several.
+
+    Raises:
+        RequestError: as `build` and `searchable`.
+    """
+    with torch.device("meta"):
+        module = build(model, builder, where)
+    try:
+        found, names = searchable(module), row_names(module)
+        return {names[name]: tuple(weight.shape) for name, weight in found.items()}
+    except RuntimeError as error:  # so torch tells of a lazy layer, whose shape is not yet known
+        raise RequestError(
+            _place(where, model),
+            expected="layers whose shapes are known when they are built",
+            found=f"{error}",
+            remedy="give lazy layers their sizes",
+        ) from error
+
+
 def shapes(model: ModelSpec, builder: AnyBuilder | None = None, where: object = "model") -> dict[str, tuple[int, ...]]:
     """Return the searchable layers of a model without taking memory for their weights.
 
@@ -281,22 +311,12 @@ def shapes(model: ModelSpec, builder: AnyBuilder | None = None, where: object = 
         where: what to name in an error.
 
     Returns:
-        Weight shapes by module name, in order.
+        Weight shapes by module name, the first where a layer has several, in order.
 
     Raises:
         RequestError: as `build` and `searchable`.
     """
-    with torch.device("meta"):
-        module = build(model, builder, where)
-    try:
-        return {name: tuple(weight.shape) for name, weight in searchable(module).items()}
-    except RuntimeError as error:  # so torch tells of a lazy layer, whose shape is not yet known
-        raise RequestError(
-            _place(where, model),
-            expected="layers whose shapes are known when they are built",
-            found=f"{error}",
-            remedy="give lazy layers their sizes",
-        ) from error
+    return {names[0]: shape for names, shape in layer_table(model, builder, where).items()}
 
 
 def _place(where: object, model: ModelSpec) -> str:

@@ -194,11 +194,10 @@ def _fill_namespace(record: Record, state: object) -> None:
 
 
 def _make_path(arguments: tuple[Any, ...]) -> Record:
-    parts = [_text(part, "a path") for part in arguments[:_PATH_PARTS]]
+    # The parts as they are: joined, a small file could have the same long texts joined again and again.
     if len(arguments) > _PATH_PARTS:
         raise Refused("a path without end")
-    root = parts.pop(0) if parts and parts[0] in ("/", "//") else ""
-    return Record("pathlib.Path", root + "/".join(parts))
+    return Record("pathlib.Path", tuple(_text(part, "a path") for part in arguments))
 
 
 # torch.

@@ -13,7 +13,7 @@ from ..data.dataset import DataSet
 from ..errors import RequestError, SltpackError
 from ..format.records import Source
 from ..models import describe
-from ..models.layers import buffers, searchable
+from ..models.layers import buffers, row_names, searchable
 
 
 def require_fitting(source: Source, data: DataSet) -> None:
@@ -55,8 +55,9 @@ def require_real(model: nn.Module, source: Source) -> None:
 
 def _fault(model: nn.Module, source: Source) -> str | None:
     """Tell why a model, as its builder made it this time, cannot be searched; the layers come from the time before."""
-    made = {name: tuple(weight.shape) for name, weight in searchable(model).items()}
-    if made != {layer.name: layer.shape for layer in source.layers}:
+    names = row_names(model)
+    made = {names[name]: tuple(weight.shape) for name, weight in searchable(model).items()}
+    if made != {layer.names: layer.shape for layer in source.layers}:
         return "other layers than the time before"
     if any(tensor.is_meta for tensor in model.state_dict().values()):
         return "a weight or buffer without memory"

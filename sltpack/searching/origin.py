@@ -22,7 +22,7 @@ class Origin:
     Attributes:
         model: by name, with the arguments of its builder.
         builder: what makes the model where it is the user's own.
-        shapes: the weight shapes of its searchable layers by name, in order.
+        shapes: the weight shapes of its searchable layers by all names of each, in order.
         init: "ku" or "skc".
         scale: "none", "layer" or "global".
         seeds: for weights and for freezing.
@@ -31,7 +31,7 @@ class Origin:
 
     model: ModelSpec
     builder: AnyBuilder | None
-    shapes: dict[str, tuple[int, ...]]
+    shapes: dict[tuple[str, ...], tuple[int, ...]]
     init: str
     scale: str
     seeds: Seeds
@@ -55,8 +55,8 @@ class Origin:
         """
         counts = layer_counts(self.ratios.method, list(self.shapes.values()), self.ratios.prune, self.ratios.lock)
         layers = (
-            Layer((name,), shape, 0, 0, count.pruned, count.locked, count.locked)
-            for (name, shape), count in zip(self.shapes.items(), counts, strict=True)
+            Layer(names, shape, 0, 0, count.pruned, count.locked, count.locked)
+            for (names, shape), count in zip(self.shapes.items(), counts, strict=True)
         )
         return Source(self.model, self.init, self.scale, self.seeds, self.ratios, tuple(layers))
 
@@ -79,7 +79,7 @@ def origin_of(request: AnyRequest, loaded: DataSet, builder: AnyBuilder | None =
     spec: ModelSpec = models.spec(model, request.width, len(loaded.train.classes), loaded.train.shape)
     if builder is None and ":" in model:
         builder = model
-    shapes = models.shapes(spec, builder)
+    shapes = models.layer_table(spec, builder)
     size = sum(math.prod(shape) for shape in shapes.values())
     if size > request.max_weights:
         raise RequestError(

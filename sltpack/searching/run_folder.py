@@ -231,8 +231,10 @@ def load_ours(path: Path, load: Load, ours: Mapping[str, Any], remedy: str) -> K
     try:
         found = load(path)
     except (RequestError, FormatError) as error:
-        if error.remedy != HOW_TO_MAKE:
+        # A damaged file's remedy begins with what is wrong with it.
+        if not error.remedy.endswith(HOW_TO_MAKE):
             raise
+        remedy = error.remedy.removesuffix(HOW_TO_MAKE) + remedy
         raise type(error)(path, expected=error.expected, found=error.found, remedy=remedy) from error
     theirs = {**headers.source_parts(found.source), **found.settings, "buffers": _described(found.buffers)}
     ours, theirs = _seeds_settled(ours), _seeds_settled(theirs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from ..errors import OptionError, RequestError
 from ..format.records import INITS, METHODS, NAME, SCALES, SEED_LIMIT, ModelSpec, Ratios, Seeds, Source
 from .freezing import freeze
@@ -9,13 +12,18 @@ from .ratios import layer_counts, round_share
 
 
 def make_source(
-    model: ModelSpec, shapes: dict[str, tuple[int, ...]], init: str, scale: str, seeds: Seeds, ratios: Ratios
+    model: ModelSpec,
+    shapes: Mapping[str, tuple[int, ...]] | Mapping[tuple[str, ...], tuple[int, ...]],
+    init: str,
+    scale: str,
+    seeds: Seeds,
+    ratios: Ratios,
 ) -> Source:
     """Freeze a random part of a random network.
 
     Args:
         model: what the file names the model by.
-        shapes: the weight shapes of its searchable layers by name, in order.
+        shapes: the weight shapes of its searchable layers by name, or by all names of each, in order.
         init: "ku" or "skc".
         scale: "none", "layer" or "global".
         seeds: for weights and for freezing.
@@ -37,7 +45,8 @@ def make_source(
             raise RequestError(
                 f"--{name}", expected="an integer in 0..2^64 - 1", found=str(seed), remedy="choose another"
             )
-    for name in shapes:
+    names = [(name,) if isinstance(name, str) else name for name in shapes]
+    for name in (name for of_layer in names for name in of_layer):
         if not NAME.fullmatch(name):
             raise RequestError(
                 f"layer {name}",
@@ -46,8 +55,9 @@ def make_source(
                 remedy="rename the layer in the model",
             )
     counts = layer_counts(ratios.method, list(shapes.values()), ratios.prune, ratios.lock)
-    layers = freeze(seeds.freezing, list(shapes), list(shapes.values()), counts)
-    return Source(model, init, scale, seeds, ratios, layers)
+    layers = freeze(seeds.freezing, [of_layer[0] for of_layer in names], list(shapes.values()), counts)
+    named = (replace(layer, names=of_layer) for layer, of_layer in zip(layers, names, strict=True))
+    return Source(model, init, scale, seeds, ratios, tuple(named))
 
 
 def searched_kept(source: Source, sparsity: float) -> int:

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RequestError, SltpackError, damaged
-from ..format.records import MAX_DIMENSIONS, NAME, NORM, BufferRow
+from ..format.records import MAX_DIMENSIONS, NAME, NORM, NORM_ENDS, BufferRow
 from ..format.tensors import items_of
 
 WAYS = ("f32", "f16", "q8")
 """How many bits a buffer's values may take: 32, 16, or of a mean and a variance 8."""
-_MEAN, _VARIANCE = ".running_mean", ".running_var"
 _DTYPES: dict[str, np.dtype[Any]] = {"f32": np.dtype("<f4"), "f16": np.dtype("<f2"), "u8": np.dtype("u1")}
 _SIZES = np.arange(1, 257, dtype=np.int64) ** 2
 """The deviation, in units of the row's step, that each code stands for. Squares, since of channels whose deviations are
@@ -47,7 +46,7 @@ class StoredBuffers:
     tensors: Mapping[str, bytes]
 
     def restore(self, where: object = "ticket") -> dict[str, Numbers]:
-        """Return the buffers by name, float32, or float16 where they are stored so.
+        """Return the buffers by name, float32, or float16 where they are stored so; shared ones under each name.
 
         Args:
             where: what to name in an error.
@@ -64,7 +63,8 @@ class StoredBuffers:
                 places[kind] += count * dtype.itemsize
                 parts[kind] = np.frombuffer(self.tensors[kind], dtype, count, start)
             arrays = _dequantised(row, parts, where) if "u8" in parts else _split(row, parts)
-            found |= {name: array.reshape(row.shape) for name, array in zip(row.names, arrays, strict=True)}
+            for names, array in zip(row.buffers, arrays, strict=True):
+                found |= dict.fromkeys(names, array.reshape(row.shape))
         return found
 
 
@@ -72,7 +72,8 @@ def store(buffers: Mapping[str, Numbers], way: str | None = None, taken: Iterabl
     """Write buffers as a file has them.
 
     Args:
-        buffers: float32 or float16, by name, in the order of the model's state dict.
+        buffers: float32 or float16, by name, in the order of the model's state dict. Those that are the same memory
+            under several names are written once.
         way: one of `WAYS`; without it, each as its type says. What "q8" cannot write, such as a buffer that is no mean
             or variance, stays as it is.
         taken: the names of the layers' parameters, which no buffer may have.
@@ -85,16 +86,17 @@ def store(buffers: Mapping[str, Numbers], way: str | None = None, taken: Iterabl
         SltpackError: a number does not fit float16.
     """
     rows, tensors = [], dict.fromkeys(_DTYPES, b"")
-    left = {name: _storable(name, values, taken) for name, values in buffers.items()}
+    for name, values in buffers.items():
+        _require_storable(name, values, taken)
+    left = _shared(buffers)
     while left:
-        first = next(iter(left))
-        base, pair = _pair_of(first, left)
-        arrays = [_converted(name, left.pop(name), way) for name in pair]
+        names, pair = _row_of(next(iter(left)), left)
+        arrays = [_converted(group[0], left.pop(group), way) for group in pair]
         kind = {4: "f32", 2: "f16"}[arrays[0].itemsize]
         codes = _quantised(*arrays) if way == "q8" and len(pair) == 2 else None
         parts = codes or {kind: np.concatenate([array.ravel() for array in arrays])}
         row_kind = "q8" if codes else kind
-        rows.append(BufferRow(base, arrays[0].shape, NORM + row_kind if len(pair) == 2 else row_kind))
+        rows.append(BufferRow(names, arrays[0].shape, NORM + row_kind if len(pair) == 2 else row_kind))
         for name, numbers in parts.items():
             tensors[name] += numbers.astype(_DTYPES[name]).tobytes()
     return StoredBuffers(tuple(rows), {name: data for name, data in tensors.items() if data})
@@ -102,10 +104,24 @@ def store(buffers: Mapping[str, Numbers], way: str | None = None, taken: Iterabl
 
 def _split(row: BufferRow, parts: Mapping[str, NDArray[Any]]) -> list[Numbers]:
     (numbers,) = parts.values()
-    return np.split(numbers, len(row.names))
+    return np.split(numbers, len(row.buffers))
 
 
-def _storable(name: str, values: Numbers, taken: Iterable[str]) -> Numbers:
+def _shared(buffers: Mapping[str, Numbers]) -> dict[tuple[str, ...], Numbers]:
+    """Return buffers by all names that the same memory has."""
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    for name, values in buffers.items():
+        # Equal numbers are not enough: two normalisations that begin alike are still two.
+        place = (values.__array_interface__["data"][0], values.dtype, values.shape, values.strides)
+        groups.setdefault(place, []).append(name)
+    return {tuple(names): _native(buffers[names[0]]) for names in groups.values()}
+
+
+def _native(values: Numbers) -> Numbers:
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _require_storable(name: str, values: Numbers, taken: Iterable[str]) -> None:
     native = values.dtype.newbyteorder("=")
     known = native in (np.float32, np.float16)
     if not known or values.size == 0 or values.ndim > MAX_DIMENSIONS:
@@ -118,19 +134,20 @@ def _storable(name: str, values: Numbers, taken: Iterable[str]) -> Numbers:
     if name in taken or not NAME.fullmatch(name):
         expected = "a name of 1 to 256 characters without spaces that no layer's weight has"
         raise RequestError(f"buffer {name}", expected=expected, found=repr(name), remedy="rename the buffer")
-    return values.astype(native, copy=False)
 
 
-def _pair_of(name: str, left: Mapping[str, Numbers]) -> tuple[str, tuple[str, ...]]:
-    """Return the name of a row that begins with a buffer, and the names of the buffers that it takes."""
-    for end in (_MEAN, _VARIANCE):
-        base = name.removesuffix(end)
-        pair = (base + _MEAN, base + _VARIANCE)
-        if base and name.endswith(end) and all(each in left for each in pair):
-            mean, variance = (left[each] for each in pair)
+def _row_of(
+    names: tuple[str, ...], left: Mapping[tuple[str, ...], Numbers]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return the names of a row that begins with a buffer, and all names of each buffer that it takes."""
+    for end in NORM_ENDS:
+        bases = tuple(name.removesuffix(end) for name in names)
+        pair = tuple(tuple(base + each for base in bases) for each in NORM_ENDS)
+        if all(bases) and all(name.endswith(end) for name in names) and all(group in left for group in pair):
+            mean, variance = (left[group] for group in pair)
             if (mean.shape, mean.dtype) == (variance.shape, variance.dtype):
-                return base, pair
-    return name, (name,)
+                return bases, pair
+    return names, (names,)
 
 
 def _converted(name: str, values: Numbers, way: str | None) -> Numbers:

@@ -354,7 +354,9 @@ class Ticket:
         weights: dict[str, NDArray[np.floating]] = {}
         for index, layer in enumerate(self.source.layers):
             weights |= dict.fromkeys(layer.parameters, self.weights(index))
-        return weights | {name: values.astype(np.float32) for name, values in self.buffers.items()}
+        # One array for all names of a buffer, of which a stranger's file can have many.
+        wide = {id(values): values.astype(np.float32) for values in self.buffers.values()}
+        return weights | {name: wide[id(values)] for name, values in self.buffers.items()}
 
     def digest(self) -> str:
         """Return the SHA-256 of the effective weights, layer by layer, so that only one of them is in memory."""

@@ -157,7 +157,7 @@ def containers(draw: st.DrawFn) -> Container:
         mask += bits
     kinds = st.tuples(st.sampled_from(header.BUFFER_KINDS), st.lists(st.integers(1, 3), max_size=3))
     named = draw(st.dictionaries(st.text(st.characters(exclude_categories=["C", "Z"]), max_size=6), kinds, max_size=4))
-    rows = tuple(BufferRow(f"b{name}", tuple(shape), kind) for name, (kind, shape) in named.items())
+    rows = tuple(BufferRow((f"b{name}",), tuple(shape), kind) for name, (kind, shape) in named.items())
     ratios = Ratios("epl", draw(st.floats(0, 1)), draw(st.floats(0, 1)))
     about = draw(st.dictionaries(*[st.text(st.characters(exclude_categories=["Cs"]))] * 2, max_size=3))
     source = Source(ModelSpec("m", {}), "ku", "none", Seeds(0, 1), ratios, tuple(layers))
@@ -221,7 +221,7 @@ def test_forged_files_are_read_where_nothing_is_wrong_with_them() -> None:
     assert decode(forge()).kept == b"\x07\0\0"
     rows = [["b", [1], "f32"], ["a", [], "f16"]]
     found = decode(with_tensors({"buffers": rows}, ("buffers.f32", "F32", 1), ("buffers.f16", "F16", 1), KEPT))
-    assert found.header.buffers == (BufferRow("b", (1,), "f32"), BufferRow("a", (), "f16"))
+    assert found.header.buffers == (BufferRow(("b",), (1,), "f32"), BufferRow(("a",), (), "f16"))
     assert found.tensors == {"buffers.f32": bytes(4), "buffers.f16": bytes(2), "kept": b"\x07\0\0"}
 
 
@@ -468,9 +468,9 @@ def test_the_digest_stands_where_the_page_says() -> None:
             "read the file with a newer sltpack, or get it again",
         ),
         (
-            forge(slt(ratios={"method": "uniform", "prune": 0.0, "lock": 0.0})),
-            "file.slt: the ratios' method: expected epl or erk, found 'uniform'; "
-            "read the file with a newer sltpack, or get it again",
+            forge(slt(ratios={"method": "a b", "prune": 0.0, "lock": 0.0})),
+            "file.slt: the ratios' method: expected a name of 1 to 256 characters without spaces, found 'a b'; "
+            "the file is damaged or was not written by sltpack",
         ),
         (
             with_text('"init":"skc"', '"init":"skc","init":"ku"'),

@@ -71,12 +71,12 @@ def test_keys_of_the_slt_entry() -> None:
     assert quoted(rows["init"]) == (*header.INITS, header.NO_INIT)
     assert quoted(rows["scale"]) == (*header.SCALES, header.STORED)
     assert quoted(rows["codec"]) == header.CODECS
-    assert quoted(rows["ratios"]) == header.METHODS
+    assert quoted(rows["ratios"]) == (*header.METHODS, "none")
     assert re.findall(r"`(prune|lock|method)`", rows["ratios"]) == [field.name for field in fields(Ratios)]
     assert re.findall(r"`(\w+)`", rows["seeds"]) == [field.name for field in fields(Seeds)]
     assert f"0..2^{header.SEED_LIMIT.bit_length() - 1} - 1" in rows["seeds"]
     assert re.search(r"`\[(names, .*)\]`", rows["layers"])[1].count(", ") + 1 == len(fields(Layer))  # type: ignore[index]
-    assert re.search(r"`\[(name, .*)\]`", rows["buffers"])[1].split(", ") == [  # type: ignore[index]
+    assert re.search(r"`\[(names, .*)\]`", rows["buffers"])[1].split(", ") == [  # type: ignore[index]
         field.name for field in fields(BufferRow)
     ]
     assert f"up to `{header.COATS[-1]}`" in rows["planes"] and f"`{header.COATS[0]}`" in rows["planes"]
@@ -125,7 +125,7 @@ def test_tensors() -> None:
     layer = Layer(("a",), (2, 2), 0, 0, 0, 0, 4, (4, 4))
     ratios, seeds = Ratios("epl", 0.0, 0.0), Seeds(1, 2)
     source = Source(ModelSpec("m", {}), "skc", "stored", seeds, ratios, (layer,), ("coat 2", "sign"))
-    buffers = (BufferRow("a", (2,), "f32"), BufferRow("b", (2,), "f16"), BufferRow("c", (2,), "norm-q8"))
+    buffers = (BufferRow(("a",), (2,), "f32"), BufferRow(("b",), (2,), "f16"), BufferRow(("c",), (2,), "norm-q8"))
     whole = Header(source, "raw", "0" * 64, {}, buffers)
     found = {
         name: [(each.name, each.dtype) for each in tensors.tensors_of(whole, name) if not each.name.startswith("coat")]
@@ -145,10 +145,10 @@ def test_kinds_of_buffers(names: dict[str, Any]) -> None:
     rows = {kind.strip("`"): numbers for kind, _, numbers in table("kind")}
     assert tuple(rows) == header.BUFFER_KINDS
     for kind, numbers in rows.items():
-        row = BufferRow("a", (2,), kind)
+        row = BufferRow(("a",), (2,), kind)
         assert set(re.findall(r"`buffers\.(\w+)`", numbers)) == set(tensors.items_of(row))
     stored = StoredBuffers(
-        (BufferRow("n", (256,), "norm-q8"),),
+        (BufferRow(("n",), (256,), "norm-q8"),),
         {"f32": np.array([0.013, 0.007], "<f4").tobytes(), "u8": bytes(range(256)) + bytes(reversed(range(256)))},
     )
     mean, variance = stored.restore().values()

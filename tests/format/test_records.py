@@ -119,7 +119,10 @@ def headers(draw: st.DrawFn) -> Header:
         draw(st.sampled_from(header.CODECS)),
         digest,
         draw(st.dictionaries(texts, texts, max_size=3)),
-        tuple(BufferRow(name, tuple(shape), kind) for name, (shape, kind) in buffers.items()),
+        tuple(
+            BufferRow((name, f"shared.{name}") if draw(st.booleans()) else (name,), tuple(shape), kind)
+            for name, (shape, kind) in buffers.items()
+        ),
         draw(inputs),
         tuple(draw(st.lists(texts, max_size=3))),
         tuple(draw(st.lists(results, max_size=2))),
@@ -229,7 +232,7 @@ IMAGE = {"kind": "image", "range": [0, 1], "mean": [0.5], "deviation": [0.25], "
 ALL_KEYS = "the keys version, model, init, scale, seeds, ratios, layers, codec, weights_sha256, about"
 NAME = "a name of 1 to 256 characters without spaces"
 ROW = "[name, shape, T_p, T_f, pruned, locked, kept]"
-ARGUMENT = "a finite number, a text or a list of integers"
+ARGUMENT = "a finite number, a text, true, false, null or a list of numbers"
 SEED = "an integer in 0..18446744073709551615"
 NO_COUNTS = "counts that its thresholds can lead to"
 
@@ -241,12 +244,12 @@ def add(values: dict[str, Any], key: str, value: Any) -> None:
         values[each] = values.pop(each)
 
 
-ROWS = "a list of rows [name, shape, kind]"
+ROWS = "a list of rows [names, shape, kind]"
 RESULT = "some of the keys data, part, accuracy, count, epochs, date, sltpack, in this order"
 ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
     (("buffers", []), ("buffers", ROWS, "[]")),
     (("buffers", {}), ("buffers", ROWS, "{}")),
-    (("buffers", [["b", [3]]]), ("buffer 0", "[name, shape, kind]", "['b', [3]]")),
+    (("buffers", [["b", [3]]]), ("buffer 0", "[names, shape, kind]", "['b', [3]]")),
     (("buffers", [["b c", [3], "f32"]]), ("buffer 0: the name", NAME, "'b c'")),
     (("buffers", [["b", 3, "f32"]]), ("buffer 0", "a shape of 0 to 8 dimensions", "3")),
     (("buffers", [["b", [0], "f32"]]), ("buffer 0: a dimension", "an integer in 1..9223372036854775807", "0")),
@@ -255,6 +258,19 @@ ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
         ("buffers", [["b", [3], "norm-f32"], ["b.running_var", [3], "f16"]]),
         ("buffer 1", "a name that no layer and no other buffer has", "'b.running_var'"),
     ),
+    (
+        ("buffers", [[["a", "b"], [3], "norm-f32"], ["b.running_mean", [3], "f16"]]),
+        ("buffer 1", "a name that no layer and no other buffer has", "'b.running_mean'"),
+    ),
+    (
+        ("buffers", [[["a", "a"], [3], "f32"]]),
+        ("buffer 0", "a name that no layer and no other buffer has", "'a'"),
+    ),
+    *(
+        (("buffers", [[names, [3], "f32"]]), ("buffer 0: the name", "a name, or a list of 2 to 4096 names", f"{names}"))
+        for names in ([], ["a"])
+    ),
+    (("buffers", [[["a", 3], [3], "f32"]]), ("buffer 0: the name", NAME, "3")),
     (
         ("buffers", [["first.weight", [3], "f32"]]),
         ("buffer 0", "a name that no layer and no other buffer has", "'first.weight'"),
@@ -269,9 +285,14 @@ ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
     (("input", IMAGE | {"range": [1, 1]}), ("input range", "two numbers, the smaller first", "[1, 1]")),
     (("input", IMAGE | {"range": [1]}), ("input range", "two numbers, the smaller first", "[1]")),
     (("input", IMAGE | {"mean": []}), ("input mean", "a list of 1 to 1024 numbers", "[]")),
-    (("input", IMAGE | {"mean": ["a"]}), ("input mean", "numbers", "'a'")),
-    (("input", IMAGE | {"mean": [True]}), ("input mean", "numbers", "True")),
-    (("input", IMAGE | {"deviation": [0]}), ("input deviation", "numbers above 0", "0")),
+    (("input", IMAGE | {"mean": ["a"]}), ("input mean", "numbers that float32 holds", "'a'")),
+    (("input", IMAGE | {"mean": [True]}), ("input mean", "numbers that float32 holds", "True")),
+    (("input", IMAGE | {"mean": [1e39]}), ("input mean", "numbers that float32 holds", "1e+39")),
+    (("input", IMAGE | {"deviation": [0]}), ("input deviation", "numbers from 1.17549e-38 on that float32 holds", "0")),
+    (
+        ("input", IMAGE | {"deviation": [5e-324]}),
+        ("input deviation", "numbers from 1.17549e-38 on that float32 holds", "5e-324"),
+    ),
     (("input", IMAGE | {"mean": [1, 2]}), ("input", "as many deviations as means", "2 and 1")),
     (("input", IMAGE | {"fit": 1}), ("input fit", NAME, "1")),
     (("classes", []), ("classes", "a list of 1 to 131072 entries", "[]")),
@@ -308,9 +329,10 @@ ADDED: list[tuple[tuple[str, Any], tuple[str, str, str | None]]] = [
         (put("model", "name", "conv2\n"), "the model's name", NAME, "'conv2\\n'"),
         (put("model", "name", "c" * 257), "the model's name", NAME, "'" + "c" * 196 + "..."),
         (put("model", "name", 2), "the model's name", NAME, "2"),
-        (put("model", "width", None), "model width", ARGUMENT, "None"),
+        (put("model", "width", None), None, None, None),
         (put("model", "width", {"a": 1}), "model width", ARGUMENT, "{'a': 1}"),
-        (put("model", "width", [0.5]), "model width", ARGUMENT, "[0.5]"),
+        (put("model", "width", [0.5]), None, None, None),
+        (put("model", "width", [True]), "model width", ARGUMENT, "[True]"),
         (put("model", "width", [[1]]), "model width", ARGUMENT, "[[1]]"),
         (put("model", "width", [1] * 100), None, None, None),
         (put("model", "width", [*[1] * 100, ""]), "model width", ARGUMENT, "[" + "1, " * 65 + "1..."),

@@ -123,6 +123,8 @@ def tickets(draw: st.DrawFn) -> Ticket:
     for number in range(draw(st.integers(0, 2))):
         buffers[f"norm{number}.running_mean"] = random.standard_normal(5).astype(np.float32)
         buffers[f"norm{number}.running_var"] = random.exponential(size=5).astype(np.float32)
+    if draw(st.booleans()):  # of modules that are used under two names
+        buffers |= {f"shared.{name}": values for name, values in buffers.items()}
     stored = store(buffers, draw(st.sampled_from([None, "f32", "f16", "q8"])))
     about = draw(st.dictionaries(texts, texts, max_size=3))
     return Ticket.create(source, kept, stored, about, further=further, **options)
@@ -304,9 +306,15 @@ MORE_GOLDEN = {
         "9ab33df21be514c6becc3746bb50ba08d758f5db3d0e1fbd4a9ca7cf584c5bde",
         "e7851d7895a586c45f4c9d16f7c664b59b9ef8a98842c8631318846953560b45",
     ),
+    "shared": (
+        "raw",
+        "0a3e140df90bc4deb0d0b55d28ba9d4b4dec67aad48853eb5f07e77ac0898e83",
+        "4142ba4c9ce9f6496b020bf3efd97afd81bb728c398762d5e8c3124c9451e563",
+    ),
 }
 """Codec, SHA-256 of the file and of the weights by the file's name: coats and a shared row; signs, stored steps and
-statistics of 8 bits; trained weights beside locked ones; half-precision weights without any stream."""
+statistics of 8 bits; trained weights beside locked ones; half-precision weights without any stream; rows of layers and
+buffers with several names."""
 
 
 @pytest.mark.parametrize("name", MORE_GOLDEN)
@@ -320,8 +328,31 @@ def test_more_golden_files_are_read_by_both(name: str) -> None:
     assert ticket.digest() == ticket.weights_sha256 == weights_sha256
 
 
+def test_the_shared_rows_of_a_golden_file() -> None:
+    """A module under two names, in each kind of row; its numbers stand in the file once."""
+    ticket = sltpack.load(GOLDEN.with_name("shared.slt"))
+    assert [layer.names for layer in ticket.source.layers] == [("a.0", "b.0"), ("last",)]
+    assert [(row.names, row.kind) for row in ticket.stored_buffers.rows] == [
+        (("a.1", "b.1"), "norm-f32"),
+        (("c", "d", "é"), "norm-f16"),
+        (("e", "f"), "norm-q8"),
+        (("own", "b.own"), "f32"),
+        (("half", "b.half"), "f16"),
+        (("alone",), "f32"),
+    ]
+    found = {name: values.tolist() for name, values in ticket.state().items()}
+    for first, second in (("a.1", "b.1"), ("c", "é"), ("e", "f")):
+        for end in (".running_mean", ".running_var"):
+            assert found[first + end] == found[second + end]
+    assert found["a.0.weight"] == found["b.0.weight"]
+    assert found["b.1.running_mean"] == [0.5, -1.25, 2**-149, 3]
+    assert found["d.running_var"] == [1, 0.5]
+    assert (found["b.own"], found["b.half"], found["alone"]) == ([7.5, -1], 3, [1])
+
+
 def test_what_the_golden_files_hold() -> None:
-    coats, signs, wide, narrow = (sltpack.load(GOLDEN.with_name(f"{name}.slt")) for name in MORE_GOLDEN)
+    read = {name: sltpack.load(GOLDEN.with_name(f"{name}.slt")) for name in MORE_GOLDEN}
+    coats, signs, wide, narrow = (read[name] for name in ("coats", "signs", "values-f32", "values-f16"))
     assert [ticket.origin for ticket in (coats, signs, wide, narrow)] == [
         "seeded",
         "signs stored",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sltpack.errors import RequestError
-from sltpack.models.layers import assign, buffer_names, buffers, channels_last, parameter_names, searchable
+from sltpack.models.layers import assign, buffer_names, buffers, channels_last, parameter_names, row_names, searchable
 
 
 def test_layers_come_in_the_order_of_definition() -> None:
@@ -85,13 +85,12 @@ def test_every_name_of_the_state_dict_is_found() -> None:
         "a.0": ("a.0.weight", "a.0.also", "b.0.weight", "b.0.also"),
         "c": ("c.weight",),
     }
-    assert buffer_names(model) == {
-        "a.1.running_mean": ("a.1.running_mean", "b.1.running_mean"),
-        "a.1.running_var": ("a.1.running_var", "b.1.running_var"),
-    }
-    names = [
-        name for found in (parameter_names(model), buffer_names(model)) for all_ in found.values() for name in all_
-    ]
+    assert row_names(model) == {"a.0": ("a.0", "=a.0.also", "b.0", "=b.0.also"), "c": ("c",)}
+    assert buffer_names(model) == (
+        ("a.1.running_mean", "b.1.running_mean"),
+        ("a.1.running_var", "b.1.running_var"),
+    )
+    names = [name for all_ in (*parameter_names(model).values(), *buffer_names(model)) for name in all_]
     counts = {name for name in model.state_dict() if name.endswith("num_batches_tracked")}
     assert set(names) | counts == set(model.state_dict())
     assert parameter_names(nn.Linear(2, 2, bias=False)) == {"": ("weight",)}

@@ -8,7 +8,7 @@ import random
 import runpy
 import tracemalloc
 from collections import Counter, OrderedDict, defaultdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,7 @@ def test_what_stands_for_other_things_is_inert() -> None:
     assert list(found) == list(value)
     arguments = found["args"]
     assert (type(arguments), arguments.name) == (Record, "argparse.Namespace")
-    assert arguments.value["path"] == Record("pathlib.Path", str(PurePosixPath("runs/a")))
+    assert arguments.value["path"] == Record("pathlib.Path", ("runs", "a"))
     assert arguments.value["device"] == Record("torch.device", "cuda:0")
     assert found["type"] == Record("torch.dtype", "float16")
     assert (found["milestones"], found["size"]) == ({30: 1, 60: 1}, (2, 3))

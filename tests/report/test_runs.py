@@ -102,7 +102,9 @@ def test_without_a_ticket(folder: Path) -> None:
 
 def test_another_ticket(folder: Path, run: tuple[Path, Checkpoint]) -> None:
     path = folder / "sweep" / "one" / TICKET
-    other = replace(run[1], kept=run[1].kept - 5)
+    (first, *_), kept = run[1].planes["kept"].nonzero(), run[1].planes["kept"].clone()
+    kept[first] = False
+    other = replace(run[1], planes={"kept": kept})
     save(other.ticket(), path, force=True)
     assert only(folder) == LeftOut(
         "sweep/one",
@@ -137,7 +139,7 @@ def test_a_run_with_a_setting_whose_name_is_no_text_is_left_out(
     damaged = folder / "sweep" / "two"
     shutil.copytree(folder / "sweep" / "one", damaged)
     replace(run[1], settings={**run[1].settings, name: 1}).save(damaged / BEST)
-    good, left = (read(place, folder, MAX_WEIGHTS) for place in find(folder))
+    good, left = (read(place, folder, MAX_WEIGHTS) for place in find(folder).runs)
     assert isinstance(good, Run)
     assert left == LeftOut(
         "sweep/two",

@@ -132,16 +132,17 @@ def main(counts: dict[str, int]) -> dict[str, Any]:
 
 def values(kept: Kept) -> dict[str, Any]:
     """All that a checkpoint holds, comparable."""
-    parts = {name: value for name, value in vars(kept).items() if name not in ("buffers", "memory")}
+    parts: dict[str, Any] = {"source": kept.source, "metrics": kept.metrics}
     parts["settings"] = {name: value for name, value in kept.settings.items() if name != "date"}
-    own = {name: value for name, value in parts.items() if isinstance(value, torch.Tensor)}
-    tensors = {**kept.buffers, **kept.memory, **own}
-    return {**parts, **{name: (list(value.shape), value.numpy().tobytes()) for name, value in tensors.items()}}
+    groups = {"planes": kept.planes, "buffers": kept.buffers, "memory": kept.memory, kept.holds: {"": kept.parameters}}
+    for group, tensors in groups.items():
+        parts |= {f"{group} {name}": (list(one.shape), one.numpy().tobytes()) for name, one in tensors.items()}
+    return parts
 
 
 def measured(path: Path) -> list[dict[str, float]]:
-    """What a file of metrics holds, but for how long it took."""
-    timed = ("seconds", "rate", "time")
+    """What a file of metrics holds, but for the time."""
+    timed = ("seconds", "time")
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     return [{name: value for name, value in line.items() if name not in timed} for line in lines]
 

@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from sltpack.format.records import INITS, METHODS, SCALES
-from sltpack.searching import presets
-from sltpack.searching.presets import DEFAULT_PRESET, DEFAULT_RECIPE, PRESETS, RECIPES, of_preset, of_recipe
+from sltpack.searching.methods.table import METHODS as SEARCHES
+from sltpack.searching.presets import (
+    DEFAULT_PRESET,
+    DEFAULT_RECIPE,
+    PRESETS,
+    RECIPES,
+    THRESHOLDS,
+    of_preset,
+    of_recipe,
+)
 from sltpack.searching.settings import Settings, TrainingSettings
 from sltpack.source.ratios import place
 
@@ -23,8 +31,8 @@ def test_a_preset_sets_everything_to_something_that_can_be(name: str) -> None:
     assert filled["ratios"] in METHODS
     assert filled["init"] in INITS
     assert filled["scale"] in SCALES
-    assert filled["method"] in presets.METHODS
-    assert filled["threshold"] in presets.THRESHOLDS
+    assert filled["method"] in SEARCHES
+    assert filled["threshold"] in THRESHOLDS
     if filled["freeze"] is None:
         prune, lock = filled["prune"], filled["lock"]
     else:

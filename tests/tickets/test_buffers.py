@@ -54,6 +54,41 @@ def test_a_mean_and_a_variance_make_one_row() -> None:
         np.testing.assert_array_equal(found[name], values)
 
 
+def test_what_is_the_same_memory_is_written_once_and_read_under_every_name() -> None:
+    mean, variance, other = np.array([1, 2], np.float32), np.array([3, 4], np.float32), np.ones(3, np.float32)
+    shared = {
+        "a.running_mean": mean,
+        "a.running_var": variance,
+        "b.running_mean": mean,
+        "b.running_var": variance,
+        "c": other,
+        "d.running_mean": other[:2],
+        "e": other,
+        "d.running_var": np.ones(2, np.float32),
+        "f": other.copy(),
+    }
+    stored = store(shared)
+    assert [(row.names, row.kind) for row in stored.rows] == [
+        (("a", "b"), "norm-f32"),
+        (("c", "e"), "f32"),
+        (("d",), "norm-f32"),
+        (("f",), "f32"),
+    ]
+    assert len(stored.tensors["f32"]) == 4 * (4 + 3 + 4 + 3)
+    found = stored.restore()
+    assert set(found) == set(shared)
+    for name, values in shared.items():
+        np.testing.assert_array_equal(found[name], values)
+    assert store(found) == stored
+    # A mean that is shared beside variances that are not makes no row of both.
+    lone = store({"a.running_mean": mean, "a.running_var": variance, "b.running_mean": mean, "b.running_var": mean + 1})
+    assert [row.names for row in lone.rows] == [
+        ("a.running_mean", "b.running_mean"),
+        ("a.running_var",),
+        ("b.running_var",),
+    ]
+
+
 @given(
     st.integers(1, 40),
     st.floats(-3, 3),
@@ -124,7 +159,7 @@ def test_kinds_that_a_file_cannot_hold(values: NDArray[np.floating]) -> None:
 @pytest.mark.parametrize("steps", [(0, 1), (1, 0), (-1, 1), (np.nan, 1), (1, np.inf), (1, 1e15), (3e38, 1)])
 def test_steps_of_a_strangers_file(steps: tuple[float, float]) -> None:
     stored = StoredBuffers(
-        (BufferRow("n", (2,), "norm-q8"),), {"f32": np.array(steps, "<f4").tobytes(), "u8": b"\0\xff\1\xfe"}
+        (BufferRow(("n",), (2,), "norm-q8"),), {"f32": np.array(steps, "<f4").tobytes(), "u8": b"\0\xff\1\xfe"}
     )
     with pytest.raises(
         FormatError, match=r"^file.slt: buffer n: expected two steps above 0 that lead to finite numbers"

@@ -77,7 +77,7 @@ def convert(
     layers = importer.read(foreign, choices)
     buffers, left_out = _rest(foreign, importer, layers, choices.task)
     source = Source(
-        ModelSpec(UNNAMED, {}), NO_INIT, STORED, Seeds(0, 0), Ratios("epl", 0.0, 0.0), tuple(map(_row, layers))
+        ModelSpec(UNNAMED, {}), NO_INIT, STORED, Seeds(0, 0), Ratios("none", 0.0, 0.0), tuple(map(_row, layers))
     )
     kept = [layer.kept & (layer.weights != 0) for layer in layers]  # a kept zero is as good as none
     masks = [mask.ravel() for mask in kept]

@@ -212,6 +212,10 @@ export function networkOf(ticket, weights) {
   if (!found) throw new TicketError(`the network ${model.name} is not one that this reader runs`);
   if (input?.kind !== "image") throw new TicketError("the ticket does not say how pictures are brought to its input");
   const [channels, height, width] = model.input_shape;
+  const [low, high] = input.range;
+  const spread = Math.fround(high - low);
+  const lowest = Math.fround(low);
+  const ranged = low !== 0 || high !== 1;
   const parts = new Parts(ticket, weights);
   return (pixels) => {
     if (pixels.length !== channels * height * width) throw new TicketError(`an image of ${height}x${width} pixels is needed`);
@@ -220,8 +224,9 @@ export function networkOf(ticket, weights) {
       const mean = Math.fround(input.mean[channel]);
       const deviation = Math.fround(input.deviation[channel]);
       for (let i = 0; i < height * width; i += 1) {
-        const scaled = Math.fround(Math.fround(pixels[i * channels + channel] / 255) - mean);
-        planes.data[channel * height * width + i] = scaled / deviation;
+        let scaled = Math.fround(pixels[i * channels + channel] / 255);
+        if (ranged) scaled = Math.fround(Math.fround(scaled * spread) + lowest);
+        planes.data[channel * height * width + i] = Math.fround(scaled - mean) / deviation;
       }
     }
     return run(found, parts, planes);

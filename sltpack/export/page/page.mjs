@@ -70,14 +70,16 @@ function describe({ bytes, ticket, rebuilt, digest }) {
 }
 
 /** Bring a picture to the network's input: scaled to cover it, its middle cut out, on white. */
-function pixelsOf(source, width, height, [channels, rows, columns]) {
+function pixelsOf(source, width, height, [channels, rows, columns], fit) {
   const canvas = element("seen");
   canvas.width = columns;
   canvas.height = rows;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.fillStyle = "#fff";
   context.fillRect(0, 0, columns, rows);
-  const scale = Math.max(columns / width, rows / height);
+  // Both rules of the format for pictures: the whole height or width, or the middle 224 of 256 parts of it.
+  const zoom = fit === "center-crop" ? Math.round((columns * 256) / 224) / columns : 1;
+  const scale = zoom * Math.max(columns / width, rows / height);
   context.imageSmoothingEnabled = width !== columns || height !== rows;
   context.imageSmoothingQuality = "high";
   context.drawImage(source, (columns - scale * width) / 2, (rows - scale * height) / 2, scale * width, scale * height);
@@ -97,6 +99,7 @@ function start() {
   const run = networkOf(ticket, opened.weights);
   const shape = ticket.header.model.input_shape;
   const names = ticket.header.classes ?? [];
+  if (!["cover", "center-crop"].includes(ticket.header.input.fit)) throw new Error("pictures are fitted by a rule that this page does not know");
   describe(opened);
 
   function classify(pixels) {
@@ -112,7 +115,7 @@ function start() {
     return { index: order[0], scores: Array.from(scores) };
   }
 
-  const show = (source, width, height) => classify(pixelsOf(source, width, height, shape));
+  const show = (source, width, height) => classify(pixelsOf(source, width, height, shape, ticket.header.input.fit));
 
   async function showFile(file) {
     try {

@@ -8,6 +8,7 @@ const DIGEST_AT = 8 + PREFIX.length;
 const DIGEST_LENGTH = 64;
 const MAX_HEADER_BYTES = 2 ** 20;
 const MAX_LAYERS = 4096;
+const MAX_NAMES = 4096;
 const MAX_DIMENSIONS = 8;
 const THRESHOLD_ONE = 2 ** 32;
 const ITEM_BYTES = { F32: 4, F16: 2, U8: 1 };
@@ -88,13 +89,20 @@ function checkTensors(entries, size) {
   return found;
 }
 
+/** The names of a row, which has one as a text and several as a list. */
+function namesOf(given) {
+  const names = Array.isArray(given) ? given : [given];
+  if (Array.isArray(given) && (given.length < 2 || given.length > MAX_NAMES)) refuse("two or more names in a list of names");
+  if (!names.every((name) => typeof name === "string" && name)) refuse("names of layers and buffers");
+  return names;
+}
+
 function readLayers(rows, planes) {
   if (!Array.isArray(rows) || rows.length < 1 || rows.length > MAX_LAYERS) refuse("a table of layers");
   const layers = rows.map((row) => {
     if (!Array.isArray(row) || row.length !== 7 + planes.length) refuse("rows of the table of layers with all their entries");
     const [names, shape, pruneThreshold, freezeThreshold, pruned, locked, kept, ...further] = row;
-    const all = Array.isArray(names) ? names : [names];
-    if (!all.length || !all.every((name) => typeof name === "string" && name)) refuse("names of layers");
+    const all = namesOf(names);
     if (!isShape(shape, 2, MAX_DIMENSIONS)) refuse("shapes of 2 to 8 dimensions");
     const size = product(shape);
     if (!isCount(pruneThreshold, freezeThreshold) || !isCount(freezeThreshold, THRESHOLD_ONE)) refuse("thresholds in order");
@@ -230,19 +238,22 @@ function readBuffers(rows, numbers) {
     return taken;
   };
   const buffers = {};
-  const put = (name, value) => {
-    if (Object.hasOwn(buffers, name)) refuse("different names of buffers");
-    buffers[name] = value;
+  const put = (names, end, value) => {
+    for (const name of names) {
+      if (Object.hasOwn(buffers, name + end)) refuse("different names of buffers");
+      buffers[name + end] = value;
+    }
   };
   for (const row of rows) {
-    if (!Array.isArray(row) || row.length !== 3 || typeof row[0] !== "string" || !isShape(row[1], 0, MAX_DIMENSIONS)) refuse("rows of buffers");
-    const [name, shape, kind] = row;
+    if (!Array.isArray(row) || row.length !== 3 || !isShape(row[1], 0, MAX_DIMENSIONS)) refuse("rows of buffers");
+    const [given, shape, kind] = row;
+    const names = namesOf(given);
     const count = product(shape);
     if (kind === "f32" || kind === "f16") {
-      put(name, take(kind, count));
+      put(names, "", take(kind, count));
     } else if (kind === `${NORM}f32` || kind === `${NORM}f16`) {
-      put(`${name}.running_mean`, take(kind.slice(NORM.length), count));
-      put(`${name}.running_var`, take(kind.slice(NORM.length), count));
+      put(names, ".running_mean", take(kind.slice(NORM.length), count));
+      put(names, ".running_var", take(kind.slice(NORM.length), count));
     } else if (kind === `${NORM}q8`) {
       const [meanStep, deviationStep] = take("f32", 2);
       if (!(meanStep > 0 && deviationStep > 0)) refuse("two steps above 0");
@@ -255,8 +266,8 @@ function readBuffers(rows, numbers) {
         variance[c] = Math.fround(deviation * deviation);
         mean[c] = Math.fround(Math.fround((means[c] - 128) * meanStep) * deviation);
       }
-      put(`${name}.running_mean`, mean);
-      put(`${name}.running_var`, variance);
+      put(names, ".running_mean", mean);
+      put(names, ".running_var", variance);
     } else {
       throw new TicketError("buffers of a kind that this reader does not know");
     }

@@ -254,8 +254,9 @@ def commanded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("command") / "run"
     done = torchrun("-m", "sltpack", *COMMAND, *OPTIONS, "-o", folder)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1  # the first process's
-    assert done.stdout.startswith(f"{folder / BEST}: epoch ")
+    found, following = done.stdout.splitlines()  # the first process's
+    assert found.startswith(f"{folder / BEST}: epoch ")
+    assert following.startswith("next: sltpack pack ")
     return folder
 
 
@@ -347,22 +348,22 @@ def test_fewer_images_to_validate_than_processes(folder: Path, alone: Callable[[
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_both_processes_have_the_same_scores_and_thresholds_after_each_step(
+def test_both_processes_have_the_same_scores_and_supermasks_after_each_step(
     found: tuple[dict[str, Any], dict[str, Any]], name: str
 ) -> None:
     first, second = (of_process[name] for of_process in found)
     assert first == second
-    moved = [step for step in first["steps"] if not step.startswith("threshold")]
-    thresholds = [step for step in first["steps"] if step.startswith("threshold")]
+    moved = [step for step in first["steps"] if not step.startswith("supermask")]
+    supermasks = [step for step in first["steps"] if step.startswith("supermask")]
     assert len(set(moved)) == len(moved) == {"resnet18": 3, "random": 0, "few": 3, "graph": 10}.get(name, 51)
-    assert len(thresholds) > len(moved) or name == "train"
+    assert len(supermasks) > len(moved) or name == "train"
 
 
 def test_only_the_first_process_writes(folder: Path) -> None:
     written = {str(path.relative_to(folder / "leader")) for path in (folder / "leader").rglob("*") if path.is_file()}
     written -= {f"{name}/{LOCK}" for name in (*CALLS, "steps too large")}
     # Of "steps too large", which fails in its first epoch, nothing stays.
-    assert written == {f"{name}/{file}" for name in CALLS for file in (BEST, LAST, METRICS)}
+    assert written == {f"{name}/{file}" for name in CALLS for file in (BEST, LAST, LOG, METRICS)}
     assert not (folder / "elsewhere").exists()
 
 

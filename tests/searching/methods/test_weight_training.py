@@ -186,7 +186,7 @@ def test_a_search_and_a_training_do_not_go_on_from_each_other(
 
 
 def test_numbers_that_do_not_fit(trained: tuple[Path, TrainedNetwork], tmp_path: Path) -> None:
-    replace(trained[1], weights=torch.zeros(3)).save(tmp_path / "short.pt")
+    replace(trained[1], parameters=torch.zeros(3)).save(tmp_path / "short.pt")
     with pytest.raises(FormatError) as caught:
         open_network(tmp_path / "short.pt")
     assert str(caught.value) == (
@@ -198,7 +198,7 @@ def test_numbers_that_do_not_fit(trained: tuple[Path, TrainedNetwork], tmp_path:
         open_network(tmp_path / "bare.pt")
 
 
-def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
+def test_a_weight_that_the_model_does_not_use_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "resting_model.py").write_text(
@@ -208,9 +208,5 @@ def test_a_weight_that_the_model_does_not_use_stays_and_is_gone_on_with(
         "def build(width, classes, input_shape):\n    return Idle(classes)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = sltpack.train("resting_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
-    again = sltpack.train("resting_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS), resume=True)
-    assert torch.equal(found.weights, again.weights)
-    momentum = checkpoint_reader.load_any(tmp_path / "run" / LAST).memory["momentum_buffer"]
-    assert momentum.shape == found.weights.shape
-    assert not momentum[: 64 * 8].any()
+    with pytest.raises(RequestError, match=r"found none at idle \(Linear\)"):
+        sltpack.train("resting_model:build", "digits", folder=tmp_path / "run", **asdict(SETTINGS))
