@@ -12,6 +12,7 @@ from torch import nn
 import sltpack
 from sltpack.checkpoints.reading import load_any
 from sltpack.data.dataset import DataSet
+from sltpack.export.weights import write_weights
 from sltpack.format import container
 from sltpack.models.building import build_ticket
 from sltpack.models.layers import buffers, copied_buffers
@@ -56,6 +57,8 @@ def test_a_search(few_digits: DataSet, tmp_path: Path, way: str) -> None:
     read = Ticket.from_container(container.decode(container.encode(ticket.to_container())), "x.slt")
     state = {name: torch.from_numpy(values.copy()) for name, values in read.state().items()}
     expected = has_every_name(state)
+    write_weights(read, tmp_path / "x.pt", file_format="torch")
+    has_every_name(torch.load(tmp_path / "x.pt"))
     built = build_ticket(read, Tied())
     images = torch.rand(3, 1, 8, 8)
     torch.testing.assert_close(built(images), expected(images))
