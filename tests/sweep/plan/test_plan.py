@@ -324,7 +324,7 @@ def test_no_such_plan_in_the_package() -> None:
     assert str(caught.value) == (
         "paper:postions: expected a plan: paper:positions, paper:positions-small, paper:size, paper:size-small, "
         "paper:sparsity, paper:sparsity-small, paper:table, paper:table-small, paper:width, paper:width-small, "
-        "found none of that name; choose one of them"
+        "found none of that name; did you mean paper:positions?"
     )
 
 
