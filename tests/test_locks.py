@@ -127,3 +127,15 @@ def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
         holder.stdin.close()
         holder.stdout.close()
     assert not locks._HELD
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP])
+def test_a_file_system_without_fsync_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with locked(tmp_path):
+        assert token_of(tmp_path)

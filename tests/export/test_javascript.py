@@ -66,16 +66,16 @@ def test_every_damaged_file_is_refused(reader: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "shape"),
+    ("name", "width", "shape", "span"),
     [
-        ("conv2", 0.25, (1, 8, 8)),
-        ("conv4", 0.0625, (3, 9, 11)),
-        ("resnet18", 0.0625, (3, 16, 16)),
-        ("imagenet-resnet50", 0.0625, (3, 37, 43)),
+        ("conv2", 0.25, (1, 8, 8), (0.0, 1.0)),
+        ("conv4", 0.0625, (3, 9, 11), (-1.0, 1.0)),
+        ("resnet18", 0.0625, (3, 16, 16), (0.0, 1.0)),
+        ("imagenet-resnet50", 0.0625, (3, 37, 43), (0.1, 0.7)),
     ],
 )
 def test_the_networks_give_the_scores_that_torch_gives(
-    name: str, width: float, shape: tuple[int, int, int], reader: Path, tmp_path: Path
+    name: str, width: float, shape: tuple[int, int, int], span: tuple[float, float], reader: Path, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(3)
     spec = models.spec(name, width, 10, shape)
@@ -87,7 +87,7 @@ def test_the_networks_give_the_scores_that_torch_gives(
         if buffer.dtype == torch.float32
     }
     channels = shape[0]
-    given = ImageInput((0.0, 1.0), (0.5, 0.4, 0.3)[:channels], (0.2, 0.2, 0.3)[:channels], "cover")
+    given = ImageInput(span, (0.5, 0.4, 0.3)[:channels], (0.2, 0.2, 0.3)[:channels], "cover")
     masks = [random.random(layer.searched) < 0.5 for layer in source.layers]
     ticket = Ticket.create(source, masks, buffers, {}, input=given)
     path = tmp_path / "x.slt"
@@ -96,8 +96,6 @@ def test_the_networks_give_the_scores_that_torch_gives(
     images = random.integers(0, 256, (2, *shape[1:], channels), dtype=np.uint8)
     (found,) = read(reader, {"file": str(path), "images": [image.ravel().tolist() for image in images]})
     model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in ticket.state().items()}, strict=False)
-    scaled = images.astype(np.float32) / np.float32(255)
-    pixels = (scaled - np.array(given.mean, np.float32)) / np.array(given.deviation, np.float32)
     with torch.no_grad():
-        expected = model(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())).numpy()
+        expected = model(torch.from_numpy(ticket.preprocess(images).copy())).numpy()
     assert np.abs(np.array(found["scores"]) - expected).max() <= 1e-5 * np.abs(expected).max()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,15 @@ def test_the_bundled_ticket(tmp_path: Path) -> None:
     found = scores(path.read_bytes(), pixels)
     assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
     assert onnx.load(path).metadata_props[0].value == ticket.weights_sha256
+
+
+def test_pixels_of_another_range() -> None:
+    ticket = replace(
+        ticket_of("conv2", shape=(3, 16, 16)), input=ImageInput((-1.0, 1.0), (0.1,) * 3, (0.5,) * 3, "cover")
+    )
+    module = build(ticket)
+    pixels, _ = pictures((3, 16, 16))
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.ascontiguousarray(ticket.preprocess(pixels)))).numpy()
+    found = scores(onnx_model(ticket, module, "x", with_preprocessing=True), pixels)
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
