@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import RequestError
 from ...format.records import COATS, NO_INIT, SIGN, STORED, UNNAMED, Layer, ModelSpec, Ratios, Seeds, Source
 from ...tickets.ticket import Ticket
-from .foreign import Array, Choices, Foreign, Importer, Masked
+from .foreign import Array, Choices, Foreign, Importer, Masked, damaged
 
 Values = Literal["f32", "f16"]
 _TASK = re.compile(r"\.(?P<part>scores|bns)\.(?P<task>\d{1,6})(\.|$)")
@@ -75,6 +75,8 @@ def convert(
         FormatError: the file is not as such files are.
     """
     layers = importer.read(foreign, choices)
+    if not layers:
+        raise damaged(foreign, f"masked layers, as {importer.summary} has them", "none")
     buffers, left_out = _rest(foreign, importer, layers, choices.task)
     source = Source(
         ModelSpec(UNNAMED, {}), NO_INIT, STORED, Seeds(0, 0), Ratios("none", 0.0, 0.0), tuple(map(_row, layers))
@@ -164,6 +166,8 @@ def _rest(
             continue
         if values.dtype in (np.float32, np.float16) and values.size and np.isfinite(values).all():
             buffers[name] = values
+        elif values.dtype.kind == "f" and values.size:
+            raise damaged(foreign, f"finite float32 or float16 numbers in {name}", f"{values.dtype}, or others")
         else:
             left_out.append(name)
     return buffers, tuple(left_out)

@@ -207,9 +207,11 @@ def scores_of(foreign: Foreign, suffix: str) -> dict[str, NDArray[np.float32]]:
     """Return the scores of all layers by the layers' names.
 
     Raises:
-        FormatError: some are not finite float32 numbers.
+        FormatError: there are none, or some are not finite float32 numbers.
     """
     found = foreign.named(suffix)
+    if not found:
+        raise damaged(foreign, f"tensors whose names end with {suffix}", "none")
     for layer, scores in found.items():
         if scores.dtype != np.float32 or scores.size == 0 or not np.isfinite(scores).all():
             raise damaged(foreign, f"finite float32 numbers in {layer}{suffix}", f"{scores.dtype} or others")

@@ -243,3 +243,16 @@ def test_a_ticket_of_another_code_is_not_run_but_says_why() -> None:
     ticket = convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)), values="f32").ticket
     with pytest.raises(RequestError, match=r"x.slt: expected a ticket that names its network, .*sltpack unpack"):
         build_ticket(ticket, where="x.slt")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "supsup"])
+def test_a_file_without_layers_of_its_kind_is_refused(kind: str) -> None:
+    foreign = take_apart("x.pt", {"fc.weight": normal((2, 2))})
+    with pytest.raises(FormatError, match=r"^x\.pt: expected .*, found none; check that --from names the code"):
+        convert(foreign, kind, KINDS[kind], Choices((0.5,)), values="f32")
+
+
+def test_numbers_that_a_ticket_cannot_hold_are_not_left_out() -> None:
+    foreign = take_apart("x.pt", layers(scores=normal) | {"norm.running_var": np.array([np.inf], np.float32)})
+    with pytest.raises(FormatError, match=r"x.pt: expected finite float32 or float16 numbers in norm.running_var"):
+        convert(foreign, "hidden-networks", KINDS["hidden-networks"], Choices((0.3,)), values="f32")
