@@ -39,7 +39,8 @@ def explained(size: int, count: int) -> str:
     """
     if size == LARGEST:
         return ""
-    steps = f"{count // LARGEST} step{'' if count // LARGEST == 1 else 's'}"
+    within = max(1, count // LARGEST)  # a smaller set is one step
+    steps = f"{within} step{'' if within == 1 else 's'}"
     return (
         f"batch size {size}: {count:,} images train, which are {steps} an epoch with {LARGEST} "
         "(--batch-size chooses another)"

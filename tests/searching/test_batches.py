@@ -45,6 +45,6 @@ def test_the_size_that_was_used_is_recorded_and_said(
     settings = Settings(sparsity=0.5, epochs=1, batch_size="auto", precision="float32")
     found = search(small_source(), few, settings, tmp_path / "run", device=CPU)
     assert found.settings["batch_size"] == 16
-    assert "batch size 16: 80 images train, which are 0 steps an epoch with 128" in capfd.readouterr().err
+    assert "batch size 16: 80 images train, which are 1 step an epoch with 128" in capfd.readouterr().err
     again = search(small_source(), few, settings, tmp_path / "run", device=CPU, resume=True)
     assert again.metrics == found.metrics
