@@ -113,12 +113,16 @@ def test_waiting_for_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no such processes on this system")
 def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
-    script = HOLDER.replace("    sys.stdin", "    if not os.fork():\n        time.sleep(60)\n    sys.stdin")
+    script = HOLDER.replace(
+        "    sys.stdin",
+        "    if not os.fork():\n        print('forked', flush=True)\n        time.sleep(60)\n    sys.stdin",
+    )
     words = [sys.executable, "-c", "import os, time\n" + script, str(tmp_path)]
     holder = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert holder.stdout is not None and holder.stdin is not None
         assert holder.stdout.readline() == b"locked\n"
+        assert holder.stdout.readline() == b"forked\n"
         holder.kill()
         holder.wait()
         wait_until_free(tmp_path, 30)
