@@ -13,7 +13,7 @@ from ..errors import RequestError, closest
 from ..files import require_free, write_atomically
 from ..format import container as containers
 from ..format.records import MAX_WEIGHTS
-from ..tickets.ticket import Ticket, weights_digest
+from ..tickets.ticket import Ticket
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def export(
     require_free(output, source, force=force)
     container = containers.read(source, max_weights)
     ticket = Ticket.from_container(container, source)
-    ticket.check(weights_digest(ticket.weights(index) for index in range(len(ticket.source.layers))), source)
+    ticket.check(ticket.digest(), source)
     data = make(TicketFile(source.name, source.read_bytes(), ticket, options))
     write_atomically(output, data, force=force)
     return len(data)

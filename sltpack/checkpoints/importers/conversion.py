@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -55,7 +54,6 @@ def convert(
     choices: Choices,
     *,
     values: Values | None = None,
-    about: Mapping[str, str] | None = None,
 ) -> Imported:
     """Make a ticket from a foreign checkpoint.
 
@@ -65,7 +63,6 @@ def convert(
         importer: that reads it.
         choices: what the file does not hold.
         values: how kept weights are stored that are more than signs; None refuses them.
-        about: free text pairs of the ticket.
 
     Returns:
         The ticket; its effective weights are those of the code bit for bit, unless values were rounded to f16.
@@ -84,7 +81,7 @@ def convert(
     kept = [layer.kept & (layer.weights != 0) for layer in layers]  # a kept zero is as good as none
     masks = [mask.ravel() for mask in kept]
     numbers = [layer.weights[mask] for layer, mask in zip(layers, kept, strict=True)]
-    told = {"from": importer.summary, **(about or {})}
+    told = {"from": importer.summary}
     steps = [_step(each) for each in numbers]
     if None in steps:
         if values is None:
@@ -101,15 +98,11 @@ def convert(
             raise RequestError(
                 foreign.where, expected="weights that fit float16", found="larger ones", remedy="use f32"
             )
-        ticket = Ticket.create(_with_scale(source, "none"), masks, buffers, told, values=stored)
+        ticket = Ticket.create(replace(source, scale="none"), masks, buffers, told, values=stored)
         return Imported(ticket, kind, left_out)
     further = _coats(layers, kept) | {SIGN: [each < 0 for each in numbers]}
     ticket = Ticket.create(source, masks, buffers, told, further=further, steps=np.array(steps, np.float32))
     return Imported(ticket, kind, left_out)
-
-
-def _with_scale(source: Source, scale: str) -> Source:
-    return Source(source.model, source.init, scale, source.seeds, source.ratios, source.layers)
 
 
 def _row(layer: Masked) -> Layer:
