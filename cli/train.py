@@ -33,7 +33,7 @@ def command(
     as_json: bool,
     **chosen: Any,
 ) -> None:
-    """Train the weights of a network: what a ticket is measured against.
+    """Train the weights of a network: the baseline of a ticket.
 
     The same network, data, steps and checkpoints as in a search, but with all weights trained and none frozen. What
     comes out is run by sltpack infer; there is no ticket in it to pack.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Column, Table
 from rich.text import Text
 
+from .descriptors import open_regular
 from .errors import OutputError, one_line, reason
 from .launch import leads_here
 
@@ -122,10 +122,8 @@ class Log:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
         try:
             # Never through a link, and never waiting for the reader of a pipe.
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            with open(os.open(self.path, flags, 0o666), "ab") as stream:
-                if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                    raise OSError("not a regular file")
+            descriptor = open_regular(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, follow=False)
+            with open(descriptor, "ab") as stream:
                 stream.write(f"{now} {one_line(line)}\n".encode())
         except OSError as error:
             raise OutputError(
